@@ -1,1 +1,10 @@
-//! Courier.
+//! The Courier programs: drivers that touch the world, the services that wire the
+//! engines to sockets and files, and what each program does.
+//!
+//! The engines themselves are the other crates of this workspace and know nothing
+//! of sockets and files; this one answers their questions.
+#![deny(unsafe_code)]
+
+pub mod log;
+pub mod net;
+pub mod root;

@@ -341,7 +341,7 @@ pub type DiskTask<'a, T> = Task<'a, Vec<Op>, Vec<Outcome>, T>;
 
 /// Prepares a procedure on files.
 ///
-/// ```
+/// ```ignore
 /// use courier_core::disk::{self, Durability};
 /// use courier_core::testing::MemDisk;
 /// use std::path::Path;

@@ -1,1 +1,3 @@
-//! To be written.
+//! Accounts: who they are, how they prove it, and how to ask for them.
+
+pub mod sasl;

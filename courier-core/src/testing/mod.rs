@@ -1,1 +1,3 @@
-//! To be written.
+//! Models of the world and harnesses, for the tests of every crate.
+
+pub mod transcript;

@@ -1,0 +1,264 @@
+//! The log: one event a line on standard error, as `LEVEL: EVENT, key=value, …`
+//! like Courier's, or as a JSON object.
+//!
+//! Values from outside are quoted where they need it and cut at 256 octets, so a
+//! line is always one event. Writing happens on a thread of its own: when standard
+//! error does not take what is written, events are counted and dropped, and mail
+//! goes on.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// How the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `LEVEL: EVENT, key=value, …`
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log of this process; a second call changes nothing.
+pub fn start(format: Format) {
+    let (queue, lines) = mpsc::sync_channel::<String>(QUEUE);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let sink = Sink {
+        format,
+        queue,
+        dropped: Arc::clone(&dropped),
+    };
+    let subscriber = tracing_subscriber::registry().with(sink);
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        return;
+    }
+    let (done, finished) = mpsc::channel();
+    FLUSHED.set(std::sync::Mutex::new(finished)).ok();
+    std::thread::spawn(move || {
+        for line in lines {
+            if line.is_empty() {
+                done.send(()).ok();
+                continue;
+            }
+            let missing = dropped.swap(0, Ordering::Relaxed);
+            let mut out = std::io::stderr().lock();
+            if missing > 0 {
+                writeln!(out, "WARN: LOG, dropped={missing}").ok();
+            }
+            out.write_all(line.as_bytes()).ok();
+        }
+    });
+}
+
+/// Waits until what was logged so far is written, at most a second.
+pub fn flush() {
+    tracing::event!(target: "flush", Level::ERROR, "");
+    if let Some(finished) = FLUSHED.get().and_then(|f| f.lock().ok()) {
+        finished.recv_timeout(Duration::from_secs(1)).ok();
+    }
+}
+
+static FLUSHED: OnceLock<std::sync::Mutex<mpsc::Receiver<()>>> = OnceLock::new();
+
+struct Sink {
+    format: Format,
+    queue: SyncSender<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<S: Subscriber> Layer<S> for Sink {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let ours = event.metadata().target().starts_with("courier");
+        let level = *event.metadata().level();
+        if event.metadata().target() == "flush" {
+            self.queue.send(String::new()).ok();
+            return;
+        }
+        if level > Level::INFO || (!ours && level > Level::WARN) {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let line = match self.format {
+            Format::Text => fields.text(level),
+            Format::Json => fields.json(level, SystemTime::now()),
+        };
+        if self.queue.try_send(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The fields of one event; `message` is its name.
+#[derive(Default)]
+struct Fields {
+    name: String,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, mut value: String) {
+        if value.len() > VALUE_LIMIT {
+            let mut end = VALUE_LIMIT;
+            while !value.is_char_boundary(end) {
+                end -= 1;
+            }
+            value.truncate(end);
+        }
+        if field.name() == "message" {
+            self.name = value;
+        } else {
+            self.values.push((field.name(), value));
+        }
+    }
+
+    fn text(&self, level: Level) -> String {
+        let mut line = format!("{}: ", word(level));
+        escape(&self.name, &mut line);
+        for (name, value) in &self.values {
+            write!(line, ", {name}=").ok();
+            if value.is_empty() || value.contains(|c: char| unsafe_in_text(c)) {
+                line.push('"');
+                escape(value, &mut line);
+                line.push('"');
+            } else {
+                line.push_str(value);
+            }
+        }
+        line.push('\n');
+        line
+    }
+
+    fn json(&self, level: Level, now: SystemTime) -> String {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut line = format!(
+            "{{\"time\":{}.{:03},\"level\":\"{}\",\"event\":\"",
+            since.as_secs(),
+            since.subsec_millis(),
+            word(level)
+        );
+        escape_json(&self.name, &mut line);
+        line.push('"');
+        for (name, value) in &self.values {
+            write!(line, ",\"{name}\":\"").ok();
+            escape_json(value, &mut line);
+            line.push('"');
+        }
+        line.push_str("}\n");
+        line
+    }
+}
+
+/// Courier's words for the levels.
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERR",
+        Level::WARN => "WARN",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+fn unsafe_in_text(c: char) -> bool {
+    c == ' ' || c == '=' || c == '"' || c == ',' || c == '\\' || deceives(c)
+}
+
+/// Control characters, and those that end a line or turn its direction.
+fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+fn escape(value: &str, line: &mut String) {
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => {
+                line.push('\\');
+                line.push(c);
+            }
+            c if deceives(c) => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+}
+
+fn escape_json(value: &str, line: &mut String) {
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => {
+                line.push('\\');
+                line.push(c);
+            }
+            c if deceives(c) => {
+                write!(line, "\\u{:04x}", u32::from(c)).ok();
+            }
+            c => line.push(c),
+        }
+    }
+}
+
+/// Events that wait for the writing thread.
+const QUEUE: usize = 4096;
+/// Octets of a value that are kept (reliability.md section 5).
+const VALUE_LIMIT: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(value: &str) -> Fields {
+        Fields {
+            name: "LOGIN FAILED".to_owned(),
+            values: vec![("user", value.to_owned()), ("ip", "[192.0.2.1]".to_owned())],
+        }
+    }
+
+    #[test]
+    fn a_plain_event_reads_like_couriers() {
+        let line = event("ann@example.com").text(Level::INFO);
+        assert_eq!(
+            line,
+            "INFO: LOGIN FAILED, user=ann@example.com, ip=[192.0.2.1]\n"
+        );
+    }
+
+    #[test]
+    fn a_hostile_value_stays_on_its_line_and_in_its_quotes() {
+        let line = event("x\r\nINFO: LOGIN, user=\"root\"\u{202e}").text(Level::INFO);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(
+            line.contains(r#"user="x\u{d}\u{a}INFO: LOGIN, user=\"root\"\u{202e}""#),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn json_escapes_what_json_must() {
+        let line = event("a\"b\\c\n").json(Level::WARN, UNIX_EPOCH);
+        assert_eq!(
+            line,
+            "{\"time\":0.000,\"level\":\"WARN\",\"event\":\"LOGIN FAILED\",\
+             \"user\":\"a\\\"b\\\\c\\u000a\",\"ip\":\"[192.0.2.1]\"}\n"
+        );
+    }
+}
