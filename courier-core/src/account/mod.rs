@@ -1,5 +1,6 @@
 //! Accounts: who they are, how they prove it, and how to ask for them.
 
+pub mod login;
 pub mod password;
 pub mod sasl;
 pub mod saslprep;

@@ -231,7 +231,7 @@ impl<'a> Form<'a> {
     fn matches(&self, password: &[u8]) -> Option<bool> {
         match self {
             Self::Locked => Some(false),
-            Self::Clear(stored) => Some(stored.ct_eq(&password).into()),
+            Self::Clear(stored) => Some(stored.ct_eq(password).into()),
             Self::Phc(phc) => phc.matches(password),
             Self::Scram(keys) => Some(keys.matches(&Secret::from(password))),
             Self::Sha256 { digest, salt } => Some(salted::<Sha256>(password, salt, digest)),
