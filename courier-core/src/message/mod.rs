@@ -5,4 +5,6 @@
 //! octets and stays one: scanners report offsets into it, [`wire`] yields slices of
 //! it, and nothing is copied before somebody asks for decoded text.
 
+pub mod header;
+pub mod parameter;
 pub mod wire;
