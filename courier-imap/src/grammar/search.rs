@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 
-use super::date::Date;
+use super::date;
 use super::flag::{Flag, Keyword};
 use super::lexer::{Cursor, Octets, ParseError};
 use super::sequence::SequenceSet;
@@ -142,12 +142,12 @@ impl Keys {
             b"UNKEYWORD" => Key::Unkeyword(keyword(cursor)?),
             b"LARGER" => Key::Larger(cursor.number()?),
             b"SMALLER" => Key::Smaller(cursor.number()?),
-            b"BEFORE" => Key::Before(Date::read(cursor)?),
-            b"ON" => Key::On(Date::read(cursor)?),
-            b"SINCE" => Key::Since(Date::read(cursor)?),
-            b"SENTBEFORE" => Key::SentBefore(Date::read(cursor)?),
-            b"SENTON" => Key::SentOn(Date::read(cursor)?),
-            b"SENTSINCE" => Key::SentSince(Date::read(cursor)?),
+            b"BEFORE" => Key::Before(date::read(cursor)?),
+            b"ON" => Key::On(date::read(cursor)?),
+            b"SINCE" => Key::Since(date::read(cursor)?),
+            b"SENTBEFORE" => Key::SentBefore(date::read(cursor)?),
+            b"SENTON" => Key::SentOn(date::read(cursor)?),
+            b"SENTSINCE" => Key::SentSince(date::read(cursor)?),
             b"UID" => Key::Uid(SequenceSet::read(cursor)?),
             b"NOT" => Key::Not(Box::new(self.read(cursor, depth + 1)?)),
             b"OR" => {
@@ -222,6 +222,7 @@ fn keyword(cursor: &mut Cursor<'_>) -> Result<Keyword, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use courier_core::message::date::Date;
     use proptest::prelude::*;
 
     fn key(text: &[u8]) -> Result<Key, SearchError> {

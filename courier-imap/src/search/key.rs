@@ -1,6 +1,7 @@
 //! What SEARCH looks for (RFC 3501 §6.4.4).
 
-use crate::grammar::date::Date;
+use courier_core::message::date::Date;
+
 use crate::grammar::flag::{Flag, Keyword};
 use crate::grammar::sequence::SequenceSet;
 
