@@ -1,2 +1,5 @@
-//! To be written.
+//! IMAP server machine without I/O.
 #![forbid(unsafe_code)]
+
+pub mod grammar;
+pub mod search;

@@ -1,0 +1,3 @@
+//! SEARCH: what a client asks for, and which messages are meant.
+
+pub mod key;
