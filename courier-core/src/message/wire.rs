@@ -17,9 +17,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use super::segment::{Reader, Segment};
-
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
+
+pub use super::segment::{Reader, Segment};
 
 /// The octets of a message, mapped or read by the host.
 pub type Content = Arc<dyn AsRef<[u8]> + Send + Sync>;
