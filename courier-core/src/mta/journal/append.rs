@@ -1,16 +1,22 @@
 //! Appending: group commit.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::gather::{Batch, Frame, Record, batch, commit_length};
 use super::live::{Message, Outcome};
 use super::record::{ContentLength, HEADER, Prefix};
 use super::segment::{BLOCK, Health, Segment, SegmentHeader};
-use super::{Active, AppendError, Appended, Bond, Content, Entry, EntryKind, Journal};
+use super::{Active, AppendError, Appended, Bond, Content, Entry, EntryKind, Journal, MessageId};
 use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, FileKind, Octets, Op, Reply};
 
 /// Recipients that a message may have.
 const MOST_RECIPIENTS: u32 = 1 << 16;
+/// Records of one batch; so what recovery must remember of it is bounded.
+const MOST_RECORDS: usize = 1 << 18;
+/// The end of each segment is for a batch without records, which says that older
+/// segments are not needed any more.
+const RESERVED: u64 = BLOCK;
 /// Permissions of the journal's files.
 pub(super) const MODE: u32 = 0o600;
 
@@ -151,7 +157,7 @@ impl Journal {
             if let Err(error) = planned {
                 refused = refused.or(Some(error));
             }
-            records.push(self.record(at, entry.kind, bond));
+            records.push(self.record(at, entry.kind));
             if bond == Bond::WithNext {
                 continue;
             }
@@ -159,7 +165,7 @@ impl Journal {
                 records: std::mem::take(&mut records),
             };
             let (length, limit) = (unit.length(), self.room_of_a_segment());
-            if length > limit {
+            if length > limit || unit.records.len() > MOST_RECORDS {
                 refused = refused.or(Some(AppendError::TooLong { length, limit }));
             }
             match refused.take() {
@@ -201,7 +207,7 @@ impl Journal {
         }
     }
 
-    fn record(&self, entry: usize, kind: EntryKind, bond: Bond) -> Record {
+    fn record(&self, entry: usize, kind: EntryKind) -> Record {
         let short = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let (prefix, octets) = match kind {
             EntryKind::Message {
@@ -245,13 +251,12 @@ impl Journal {
             entry: Some(entry),
             prefix,
             octets,
-            bond,
         }
     }
 
     /// Octets of records that fit in a segment as one batch.
     fn room_of_a_segment(&self) -> u64 {
-        (self.options.segment).saturating_sub(BLOCK + commit_length())
+        (self.options.segment).saturating_sub(BLOCK + RESERVED + commit_length())
     }
 
     /// Writes units, in as many batches as segments are needed.
@@ -290,18 +295,15 @@ impl Journal {
         let Some(active) = &self.active else {
             return 0;
         };
-        let mut room = active
-            .length
-            .saturating_sub(active.end.max(BLOCK) + commit_length());
-        let fits = units
-            .iter()
-            .take_while(|unit| match room.checked_sub(unit.length()) {
-                Some(rest) => {
-                    room = rest;
-                    true
-                }
-                None => false,
-            });
+        let begin = active.end.max(BLOCK) + commit_length();
+        let mut room = active.length.saturating_sub(begin + RESERVED);
+        let mut records = MOST_RECORDS;
+        let fits = units.iter().take_while(|unit| {
+            let left = room.checked_sub(unit.length());
+            let more = records.checked_sub(unit.records.len());
+            (room, records) = (left.unwrap_or(0), more.unwrap_or(0));
+            left.is_some() && more.is_some()
+        });
         fits.count()
     }
 
@@ -313,16 +315,67 @@ impl Journal {
             Err(error) if error.kind == DiskErrorKind::TooManyFiles => return Err(error),
             Err(error) => error,
         };
+        let place = self.active_place();
         self.close_active(disk).await;
         let new_mail = units.iter().any(Unit::is_new_mail);
-        if self.take_segment(disk, new_mail).await.is_err() || self.fitting(units) < units.len() {
-            return Err(error);
+        let taken = self.take_segment(disk, new_mail).await;
+        if taken.is_ok() && self.fitting(units) == units.len() {
+            match self.write(disk, units).await {
+                Ok(batch) => return Ok(batch),
+                Err(error) if error.kind == DiskErrorKind::TooManyFiles => {}
+                Err(_) => self.close_active(disk).await,
+            }
         }
-        let written = self.write(disk, units).await;
-        if written.is_err() {
-            self.close_active(disk).await;
+        if let Some((path, offset)) = place {
+            erase(disk, path, offset).await;
         }
-        written
+        Err(error)
+    }
+
+    /// Where the next batch goes, if that is behind durable ones.
+    fn active_place(&self) -> Option<(PathBuf, u64)> {
+        let active = self
+            .active
+            .as_ref()
+            .filter(|active| active.fresh.is_none())?;
+        let path = self.segments.path(active.epoch)?;
+        Some((path.to_path_buf(), active.end))
+    }
+
+    /// Makes it durable which segments are not needed any more, so that those can be
+    /// used again, if there are any.
+    pub(super) async fn note_tail(&mut self, disk: &Disk) -> Result<(), DiskError> {
+        let tail = self.durable_tail;
+        if self
+            .segments
+            .retired
+            .iter()
+            .any(|(epoch, _)| *epoch >= tail)
+        {
+            self.write_end(disk).await?;
+            self.segments.reclaim(self.durable_tail);
+        }
+        Ok(())
+    }
+
+    /// Writes a batch without records, if there is room for it.
+    pub(super) async fn write_end(&mut self, disk: &Disk) -> Result<(), DiskError> {
+        let room = self
+            .active
+            .as_ref()
+            .is_some_and(|active| active.end > 0 && active.end + commit_length() <= active.length);
+        if !room {
+            return Ok(());
+        }
+        match self.write(disk, &[]).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                if error.kind != DiskErrorKind::TooManyFiles {
+                    self.close_active(disk).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Writes a batch at the end of the active segment and syncs it.
@@ -458,7 +511,7 @@ impl Journal {
     }
 
     /// Every recipient of a message is settled.
-    pub(super) fn settle(&mut self, id: super::MessageId) {
+    pub(super) fn settle(&mut self, id: MessageId) {
         if let Some(message) = self.live.remove(&id) {
             self.left_its_place(&message);
             self.finished.extend(message.large);
@@ -471,7 +524,7 @@ impl Journal {
         self.waiting = self.waiting.saturating_sub(message.record_length());
     }
 
-    pub(super) fn large_path(&self, id: super::MessageId) -> Arc<std::path::Path> {
+    pub(super) fn large_path(&self, id: MessageId) -> Arc<Path> {
         self.directories.big.join(id.to_string()).into()
     }
 
@@ -480,6 +533,10 @@ impl Journal {
     async fn take_segment(&mut self, disk: &Disk, new_mail: bool) -> Result<(), DiskError> {
         self.segments.reclaim(self.durable_tail);
         let reserve = usize::from(new_mail);
+        if self.segments.free.len() <= reserve {
+            // If it fails, the segment is closed, and another is due in any case.
+            drop(self.note_tail(disk).await);
+        }
         let segment = if self.segments.free.len() > reserve {
             self.segments.free.pop()
         } else {
@@ -568,4 +625,19 @@ impl Journal {
             kind: DiskErrorKind::Io,
         }
     }
+}
+
+/// Takes the front away from a batch that was refused, as well as can be, so that no
+/// later start believes it. That this may fail is why the segment is closed as well.
+async fn erase(disk: &Disk, path: PathBuf, offset: u64) {
+    let zeroes = vec![0; HEADER].into();
+    drop(
+        disk.one(Op::WriteAt {
+            path,
+            offset,
+            octets: vec![zeroes],
+            durability: Durability::Synced,
+        })
+        .await,
+    );
 }

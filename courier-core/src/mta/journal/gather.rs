@@ -4,7 +4,7 @@ use super::append::Unit;
 use super::checksum::Checksum;
 use super::record::{Header, Prefix, record_length};
 use super::segment::BLOCK;
-use super::{Active, Bond, MessageId};
+use super::{Active, MessageId};
 use crate::disk::Octets;
 
 /// Octets below this length are copied together; longer ones are shared.
@@ -18,7 +18,6 @@ pub(super) struct Record {
     pub(super) prefix: Prefix,
     /// What follows the prefix: envelope or outcome, and content.
     pub(super) octets: [Octets; 2],
-    pub(super) bond: Bond,
 }
 
 impl Record {
@@ -35,11 +34,12 @@ impl Record {
 
 /// Octets that a batch needs beyond its records: the record that begins it.
 pub(super) fn commit_length() -> u64 {
-    record_length(commit(0, MessageId(0)).length() as u64)
-}
-
-fn commit(tail: u64, next: MessageId) -> Prefix {
-    Prefix::Commit { tail, next }
+    let commit = Prefix::Commit {
+        tail: 0,
+        next: MessageId(0),
+        records: 0,
+    };
+    record_length(commit.length() as u64)
 }
 
 /// A batch, ready to be written.
@@ -70,11 +70,15 @@ pub(super) fn batch(frame: Frame<'_>, first_block: Option<Vec<u8>>, units: &[Uni
         gather.copy(&block);
     }
     let offset = frame.active.end;
+    let records: usize = units.iter().map(|unit| unit.records.len()).sum();
     let begin = Record {
         entry: None,
-        prefix: commit(frame.tail, frame.next),
+        prefix: Prefix::Commit {
+            tail: frame.tail,
+            next: frame.next,
+            records: u32::try_from(records).unwrap_or(u32::MAX),
+        },
         octets: [Octets::default(), Octets::default()],
-        bond: Bond::Alone,
     };
     let mut places = Vec::new();
     gather.record(frame, 0, &begin);
@@ -112,7 +116,6 @@ impl Gather {
         }
         let header = Header {
             kind: record.prefix.kind(),
-            bond: record.bond,
             epoch: frame.active.epoch,
             sequence: frame.sequence + u64::from(place),
             place,

@@ -8,7 +8,7 @@ use super::checksum::Checksum;
 use super::gather::Record;
 use super::live::Message;
 use super::record::{ContentLength, HEADER, Header, PREFIX, Prefix};
-use super::{AppendError, Bond, Damage, DamageKind, Journal, MessageId};
+use super::{AppendError, Damage, DamageKind, Journal, MessageId};
 use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, Octets, Op, Outcome, Piece, Reply};
 
 /// Free segments that are made ahead: one for outcomes, one for new mail.
@@ -62,6 +62,11 @@ impl Journal {
                 .extend(surplus.map(|segment| segment.path));
         }
         self.remove_discarded(disk).await;
+        if self.segments.free.len() < READY
+            && let Err(error) = self.note_tail(disk).await
+        {
+            maintenance.error = Some(error);
+        }
         if self.segments.free.len() < READY {
             match self.allocate(disk).await {
                 Ok(segment) => self.segments.free.push(segment),
@@ -185,7 +190,6 @@ impl Journal {
                 content: message.content,
             },
             octets: [envelope, content],
-            bond: Bond::WithNext,
         }];
         for outcome in &message.outcomes {
             records.push(Record {
@@ -196,11 +200,7 @@ impl Journal {
                     progress: outcome.progress,
                 },
                 octets: [octets()?.into(), Octets::default()],
-                bond: Bond::WithNext,
             });
-        }
-        if let Some(last) = records.last_mut() {
-            last.bond = Bond::Alone;
         }
         Ok(Some(Unit { records }))
     }

@@ -49,8 +49,7 @@
 //! # What holds after a crash
 //!
 //! - What [`Journal::append`] has acknowledged is there. What it has not may be there.
-//! - A batch that was torn ends the log; what follows it is never believed, since
-//!   the next batch goes into a segment of a new epoch.
+//! - A batch that was torn by the crash does not count; it ends the log and is zeroed.
 //! - What the disk damaged later is told apart from that: something after it was
 //!   written when it was durable. It is set aside and reported, and the rest is used.
 //! - No id is given twice.
@@ -643,9 +642,12 @@ impl Journal {
         }
     }
 
-    /// Gives the journal back, so that another process may open it.
-    pub async fn close(self, disk: &Disk) {
-        // A lock that cannot be given back ends with the process.
+    /// Ends the log and gives the journal back, so that another process may open it.
+    /// A server that stops in order does this; if it does not, only this is lost: the
+    /// next start can tell damage of the last batch from a crash in the midst of it.
+    pub async fn close(mut self, disk: &Disk) {
+        // Nothing depends on either: the lock ends with the process as well.
+        drop(self.write_end(disk).await);
         drop(disk.one(Op::Unlock(self.lock)).await);
     }
 }

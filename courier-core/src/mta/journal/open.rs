@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use std::sync::atomic::AtomicU64;
 use super::append::MODE;
 use super::maintain::Novelty;
 use super::record::ContentLength;
-use super::recover::Recovery;
+use super::recover::{self, Recovery};
 use super::segment::{BLOCK, FirstBlock, Health, Segment, SegmentHeader, Segments, number};
-use super::{Damage, DamageKind, Directories, Journal, MessageId, Numbers, Options};
+use super::{Active, Damage, DamageKind, Directories, Journal, MessageId, Numbers, Options};
 use crate::disk::{
-    Disk, DiskError, DiskErrorKind, Durability, FileKind, LockId, Meta, Op, Outcome, Reply,
+    Disk, DiskError, DiskErrorKind, Durability, FileKind, LockId, Meta, Octets, Op, Outcome, Reply,
 };
 
 /// Permissions of the journal's directories.
@@ -24,6 +25,8 @@ const FILES_AT_ONCE: usize = 256;
 /// Segments are between these lengths.
 const SHORTEST: u64 = 4 * BLOCK;
 const LONGEST: u64 = 1 << 30;
+/// Zeroes that are written from one place in memory.
+const ZEROES: usize = 1 << 16;
 /// Ids that are left out when some may have been lost with damaged records.
 const LEAP: u64 = 1 << 32;
 
@@ -114,31 +117,40 @@ impl Journal {
             damaged,
         } = survey(disk, &directories, &options).await?;
         let newest = found.last().map_or(0, |found| found.header.epoch);
+        let tail = match found.last() {
+            Some(Found { segment, header }) => {
+                // What a killed process wrote may be in the cache only.
+                let path = segment.path.to_path_buf();
+                disk.one(Op::Sync(path)).await?;
+                recover::tail(disk, &segment.path, header, segment.length).await?
+            }
+            None => 0,
+        };
         let Chain {
             log,
             missing,
             others,
-        } = chain(found);
+        } = chain(found, tail);
         let last_epoch = log.last().map_or(0, |found| found.header.epoch);
+        let sound = |found: &&Found| found.segment.health == Health::Sound;
+        let last = log.last().filter(sound).map(|found| Active {
+            epoch: found.header.epoch,
+            key: found.header.key,
+            end: 0,
+            fresh: None,
+            length: found.segment.length,
+        });
         let recovery = read_log(disk, &log).await?;
         for found in log {
             segments.log.insert(found.header.epoch, found.segment);
         }
-        for mut segment in others {
-            if segment.health == Health::Sound {
-                segment.needed = 0;
-                segments.free.push(segment);
-            } else {
-                segments.discarded.push(segment.path);
-            }
-        }
+        segments.retired = others;
         let mut damages: Vec<(u64, Damage)> = Vec::new();
         damages.extend(damaged.into_iter().map(|damage| (newest, damage)));
-        let missing = missing.into_iter().filter(|&epoch| epoch >= recovery.tail);
+        let missing = missing.into_iter();
         damages.extend(missing.map(|epoch| (epoch, missing_segment(&directories, epoch))));
         for (epoch, range) in recovery.losses {
-            // What the durable log no longer counts may be overwritten in part.
-            if let Some(path) = segments.path(epoch).filter(|_| epoch >= recovery.tail) {
+            if let Some(path) = segments.path(epoch) {
                 damages.push((epoch, damaged_records(path, range)));
             }
         }
@@ -164,11 +176,48 @@ impl Journal {
             unsaved: Vec::new(),
         };
         journal.count_live();
+        if let Some(last) = last {
+            journal
+                .resume(disk, last, recovery.end, recovery.torn)
+                .await?;
+        }
         damages.extend(journal.match_large_files(disk).await?);
         let reported = journal.set_all_aside(disk, damages).await;
-        journal.segments.retire(None);
+        let active = journal.active.as_ref().map(|active| active.epoch);
+        journal.segments.retire(active);
         journal.segments.reclaim(journal.durable_tail);
         Ok((journal, reported))
+    }
+
+    /// Goes on where the log ends. What a torn batch left there is zeroed first, since
+    /// one day a record of it might stand just behind the last one that counts.
+    async fn resume(
+        &mut self,
+        disk: &Disk,
+        last: Active,
+        end: u64,
+        torn: Range<u64>,
+    ) -> Result<(), DiskError> {
+        let path = self
+            .segments
+            .path(last.epoch)
+            .ok_or_else(|| self.closed())?;
+        let torn = torn.start..torn.end.min(last.length);
+        if !torn.is_empty() {
+            let zeroes: Octets = vec![0; ZEROES].into();
+            let length = usize::try_from(torn.end - torn.start).unwrap_or(usize::MAX);
+            let mut octets = vec![Octets::clone(&zeroes); length / ZEROES];
+            octets.push(vec![0; length % ZEROES].into());
+            disk.one(Op::WriteAt {
+                path: path.to_path_buf(),
+                offset: torn.start,
+                octets,
+                durability: Durability::Synced,
+            })
+            .await?;
+        }
+        self.active = Some(Active { end, ..last });
+        Ok(())
     }
 
     fn count_live(&mut self) {
@@ -425,12 +474,12 @@ struct Chain {
     log: Vec<Found>,
     /// Epochs of those that are not there.
     missing: Vec<u64>,
-    /// What the log does not count: free, or failed.
-    others: Vec<Segment>,
+    /// What the log does not count, by epoch: not needed any more, or never durable.
+    others: Vec<(u64, Segment)>,
 }
 
 /// Follows the log from its newest segment back to the oldest that it counts.
-fn chain(mut found: Vec<Found>) -> Chain {
+fn chain(mut found: Vec<Found>, tail: u64) -> Chain {
     let mut chain = Chain {
         log: Vec::new(),
         missing: Vec::new(),
@@ -439,13 +488,12 @@ fn chain(mut found: Vec<Found>) -> Chain {
     let Some(newest) = found.pop() else {
         return chain;
     };
-    let tail = newest.header.tail;
     let mut due = newest.header.previous;
     chain.log.push(newest);
     while let Some(candidate) = found.pop() {
         let epoch = candidate.header.epoch;
         if epoch < tail || epoch > due {
-            chain.others.push(candidate.segment);
+            chain.others.push((epoch, candidate.segment));
             continue;
         }
         if epoch < due {
@@ -462,10 +510,6 @@ fn chain(mut found: Vec<Found>) -> Chain {
 }
 
 async fn read_log(disk: &Disk, log: &[Found]) -> Result<Recovery, DiskError> {
-    // What a killed process wrote may be in the cache only.
-    if let Some(last) = log.last() {
-        disk.one(Op::Sync(last.segment.path.to_path_buf())).await?;
-    }
     let mut recovery = Recovery::default();
     for (at, found) in log.iter().enumerate() {
         let next = log.get(at + 1).map(|next| next.header);
@@ -500,7 +544,7 @@ fn missing_segment(directories: &Directories, epoch: u64) -> Damage {
     }
 }
 
-fn damaged_records(path: &Path, range: std::ops::Range<u64>) -> Damage {
+fn damaged_records(path: &Path, range: Range<u64>) -> Damage {
     Damage {
         kind: DamageKind::Records,
         path: path.to_path_buf(),

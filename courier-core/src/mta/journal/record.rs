@@ -7,8 +7,7 @@
 //! | --- | --- | --- |
 //! | 0 | 4 | `CJr1` |
 //! | 4 | 1 | kind: 1 commit, 2 message, 3 outcome |
-//! | 5 | 1 | 1 if the record stands or falls with the next one |
-//! | 6 | 2 | zero |
+//! | 5 | 3 | zero |
 //! | 8 | 8 | epoch of the segment |
 //! | 16 | 8 | sequence number: one more than that of the record before |
 //! | 24 | 4 | place in its batch, from 0 |
@@ -16,12 +15,15 @@
 //! | 32 | 8 | checksum of the payload |
 //! | 40 | 8 | checksum of the header so far, with the segment's key |
 //!
+//! A batch is what one write makes durable. Its first record is a commit, which says
+//! how many follow; a batch that is not whole does not count.
+//!
 //! The key is random and secret, so no message can contain what would pass for a
 //! record; and epoch and sequence number never repeat, so nothing that an earlier
 //! use of the segment left passes for one of this.
 
 use super::checksum::Checksum;
-use super::{Bond, MessageId, Progress};
+use super::{MessageId, Progress};
 
 /// Length of a record's header in octets.
 pub(super) const HEADER: usize = 48;
@@ -31,14 +33,13 @@ pub(super) const MAGIC: [u8; 4] = *b"CJr1";
 /// Octets at the front of a payload that say what it is; the longest of all kinds.
 pub(super) const PREFIX: usize = 32;
 
-const COMMIT_PREFIX: usize = 16;
+const COMMIT_PREFIX: usize = 24;
 const OUTCOME_PREFIX: usize = 16;
 
 /// What a record's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: Kind,
-    pub(super) bond: Bond,
     pub(super) epoch: u64,
     pub(super) sequence: u64,
     pub(super) place: u32,
@@ -61,10 +62,9 @@ impl Header {
             Kind::Message => 2,
             Kind::Outcome => 3,
         };
-        let bond = u8::from(self.bond == Bond::WithNext);
         let mut writer = Writer::<HEADER>::default();
         writer.put(&MAGIC);
-        writer.put(&[kind, bond, 0, 0]);
+        writer.put(&[kind, 0, 0, 0]);
         writer.put(&self.epoch.to_le_bytes());
         writer.put(&self.sequence.to_le_bytes());
         writer.put(&self.place.to_le_bytes());
@@ -82,7 +82,7 @@ impl Header {
         if reader.take::<4>()? != MAGIC {
             return None;
         }
-        let [kind, bond, 0, 0] = reader.take::<4>()? else {
+        let [kind, 0, 0, 0] = reader.take::<4>()? else {
             return None;
         };
         let parsed = Self {
@@ -90,11 +90,6 @@ impl Header {
                 1 => Kind::Commit,
                 2 => Kind::Message,
                 3 => Kind::Outcome,
-                _ => return None,
-            },
-            bond: match bond {
-                0 => Bond::Alone,
-                1 => Bond::WithNext,
                 _ => return None,
             },
             epoch: reader.u64()?,
@@ -132,6 +127,8 @@ pub(super) enum Prefix {
         tail: u64,
         /// No message so far has this id or a higher one.
         next: MessageId,
+        /// Records of the batch behind this one.
+        records: u32,
     },
     Message {
         id: MessageId,
@@ -168,9 +165,14 @@ impl Prefix {
     /// Appends the octets to a buffer.
     pub(super) fn print(&self, buffer: &mut Vec<u8>) {
         match *self {
-            Self::Commit { tail, next } => {
+            Self::Commit {
+                tail,
+                next,
+                records,
+            } => {
                 buffer.extend(tail.to_le_bytes());
                 buffer.extend(next.0.to_le_bytes());
+                buffer.extend(u64::from(records).to_le_bytes());
             }
             Self::Message {
                 id,
@@ -209,6 +211,7 @@ impl Prefix {
             Kind::Commit => Some(Self::Commit {
                 tail: reader.u64()?,
                 next: MessageId(reader.u64()?),
+                records: reader.u64()?.try_into().ok()?,
             }),
             Kind::Message => {
                 let (id, recipients) = (MessageId(reader.u64()?), reader.u32()?);
@@ -309,10 +312,8 @@ mod tests {
 
     fn header() -> impl Strategy<Value = Header> {
         let kind = prop::sample::select(vec![Kind::Commit, Kind::Message, Kind::Outcome]);
-        let bond = prop::sample::select(vec![Bond::Alone, Bond::WithNext]);
-        (kind, bond, any::<(u64, u64, u32, u32, u64)>()).prop_map(|(kind, bond, rest)| Header {
+        (kind, any::<(u64, u64, u32, u32, u64)>()).prop_map(|(kind, rest)| Header {
             kind,
-            bond,
             epoch: rest.0,
             sequence: rest.1,
             place: rest.2,
@@ -329,7 +330,13 @@ mod tests {
         ];
         let progress = prop::sample::select(vec![Progress::Waiting, Progress::Settled]);
         prop_oneof![
-            (any::<u64>(), id.clone()).prop_map(|(tail, next)| Prefix::Commit { tail, next }),
+            (any::<u64>(), id.clone(), any::<u32>()).prop_map(|(tail, next, records)| {
+                Prefix::Commit {
+                    tail,
+                    next,
+                    records,
+                }
+            }),
             (id.clone(), any::<u32>(), 0..1_u32 << 20, content).prop_map(
                 |(id, recipients, envelope, content)| Prefix::Message {
                     id,
@@ -419,7 +426,6 @@ mod tests {
     fn the_layout_does_not_change_unnoticed() {
         let header = Header {
             kind: Kind::Outcome,
-            bond: Bond::WithNext,
             epoch: 2,
             sequence: 3,
             place: 1,
@@ -431,7 +437,7 @@ mod tests {
         let (fields, sum) = shown.split_at(80);
         assert_eq!(
             fields,
-            "434a723103010000020000000000000003000000000000000100000010000000\
+            "434a723103000000020000000000000003000000000000000100000010000000\
              0500000000000000"
         );
         assert_eq!(sum.len(), 16);

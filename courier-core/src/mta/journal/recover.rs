@@ -10,11 +10,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::MessageId;
 use super::checksum::Checksum;
 use super::live::{Live, Message, Outcome};
-use super::record::{ALIGNMENT, HEADER, Header, MAGIC, PREFIX, Prefix};
+use super::record::{ALIGNMENT, HEADER, Header, Kind, MAGIC, PREFIX, Prefix};
 use super::segment::{BLOCK, SegmentHeader};
-use super::{Bond, MessageId};
 use crate::disk::{Disk, DiskError};
 
 /// Octets that are read at once; more of a segment is never in memory.
@@ -32,15 +32,53 @@ pub(super) struct Recovery {
     pub(super) sequence: u64,
     /// Damaged octets, by epoch.
     pub(super) losses: Vec<(u64, Range<u64>)>,
+    /// Where the log ends in the segment that was read last.
+    pub(super) end: u64,
+    /// What a torn batch left behind the end: records that must never be believed.
+    pub(super) torn: Range<u64>,
 }
 
-/// What a record does; [`Bond`]ed ones wait for each other.
+/// Epoch of the oldest segment that counts, by the last commit in the newest segment.
+///
+/// Also the commit of a torn batch is right about that: when it was written, all
+/// before it was durable.
+pub(super) async fn tail(
+    disk: &Disk,
+    path: &Path,
+    header: &SegmentHeader,
+    length: u64,
+) -> Result<u64, DiskError> {
+    let mut scan = Scan::new(disk, path, header, length, None);
+    let mut tail = header.tail;
+    let mut at = BLOCK;
+    while let Some((found, record)) = scan.search(at).await? {
+        if record.kind == Kind::Commit
+            && let Some(Prefix::Commit { tail: later, .. }) = scan.prefix(found, &record).await?
+        {
+            tail = later;
+        }
+        at = found + record.record_length();
+    }
+    Ok(tail)
+}
+
+/// What a record does.
 #[derive(Debug, Clone, Copy)]
 struct Effect {
     epoch: u64,
     offset: u64,
     prefix: Prefix,
     length: u32,
+}
+
+/// A batch that is being read: it counts once it is whole.
+#[derive(Debug)]
+struct OpenBatch {
+    start: u64,
+    sequence: u64,
+    /// Records that are still to come.
+    left: u32,
+    effects: Vec<Effect>,
 }
 
 impl Recovery {
@@ -57,76 +95,101 @@ impl Recovery {
         self.tail = header.tail;
         self.next = self.next.max(header.next);
         self.sequence = header.first;
-        let mut scan = Scan {
-            window: Window {
-                disk,
-                path,
-                length,
-                start: 0,
-                octets: Vec::new(),
-            },
-            header,
-            until,
-            proof: 0,
-            proven_to: 0,
-        };
-        let mut tied: Vec<Effect> = Vec::new();
+        let mut scan = Scan::new(disk, path, header, length, until);
+        let mut open: Option<OpenBatch> = None;
         let mut at = BLOCK;
         while until.is_none_or(|until| self.sequence < until) {
-            let Some((found, record)) = scan.next_record(at, self.sequence).await? else {
+            let next = scan.next_record(at, self.sequence).await?;
+            let next = next.filter(|(_, record)| until.is_none_or(|until| record.sequence < until));
+            let Some((found, record)) = next else {
                 if until.is_some() {
-                    self.losses.push((header.epoch, at..length));
-                    self.apply_all(&mut tied);
+                    self.lose(&mut open, header.epoch, at..length);
                 }
                 break;
             };
-            if until.is_some_and(|until| record.sequence >= until) {
-                self.losses.push((header.epoch, at..found));
-                self.apply_all(&mut tied);
-                break;
-            }
             let end = found + record.record_length();
             if record.sequence > self.sequence {
                 if !scan.was_durable(self.sequence, found).await? {
                     break;
                 }
-                self.losses.push((header.epoch, at..found));
-                self.apply_all(&mut tied);
+                self.lose(&mut open, header.epoch, at..found);
             }
             match scan.prefix(found, &record).await? {
-                Some(prefix) => tied.push(Effect {
-                    epoch: header.epoch,
-                    offset: found,
-                    prefix,
-                    length: record.length,
-                }),
-                None if scan.was_durable(record.sequence, end).await? => {
-                    self.losses.push((header.epoch, found..end));
-                    self.apply_all(&mut tied);
+                Some(prefix) => {
+                    let effect = Effect {
+                        epoch: header.epoch,
+                        offset: found,
+                        prefix,
+                        length: record.length,
+                    };
+                    self.take(&mut open, effect, record.sequence);
+                }
+                None if scan.was_durable(record.sequence, found).await? => {
+                    self.lose(&mut open, header.epoch, found..end);
                 }
                 None => break,
-            }
-            if record.bond == Bond::Alone {
-                self.apply_all(&mut tied);
             }
             self.sequence = record.sequence + 1;
             at = end;
         }
         if let Some(until) = until {
+            self.apply_all(&mut open);
             self.sequence = until;
+        } else {
+            self.end_log(open, at, scan.seen);
         }
         Ok(())
     }
 
-    fn apply_all(&mut self, effects: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
+    /// Octets that had been durable are damaged. What else there is of their batch
+    /// counts.
+    fn lose(&mut self, open: &mut Option<OpenBatch>, epoch: u64, range: Range<u64>) {
+        self.losses.push((epoch, range));
+        self.apply_all(open);
+    }
+
+    /// Takes a record in: at once, if the commit of its batch was lost.
+    fn take(&mut self, open: &mut Option<OpenBatch>, effect: Effect, sequence: u64) {
+        if let Prefix::Commit { records, .. } = effect.prefix {
+            self.apply_all(open);
+            *open = Some(OpenBatch {
+                start: effect.offset,
+                sequence,
+                left: records,
+                effects: vec![effect],
+            });
+        } else if let Some(batch) = open {
+            batch.effects.push(effect);
+            batch.left = batch.left.saturating_sub(1);
+        } else {
+            self.apply(effect);
+        }
+        if open.as_ref().is_some_and(|batch| batch.left == 0) {
+            self.apply_all(open);
+        }
+    }
+
+    /// The log ends at `at`, or where the batch begins that is not whole. Headers
+    /// that belong to what is cut off were seen up to `seen`.
+    fn end_log(&mut self, open: Option<OpenBatch>, at: u64, seen: u64) {
+        let mut torn = at..seen;
+        if let Some(batch) = open {
+            self.sequence = batch.sequence;
+            torn = batch.start..at.max(seen);
+        }
+        self.end = torn.start.next_multiple_of(BLOCK);
+        self.torn = torn;
+    }
+
+    fn apply_all(&mut self, open: &mut Option<OpenBatch>) {
+        for effect in open.take().into_iter().flat_map(|batch| batch.effects) {
             self.apply(effect);
         }
     }
 
     fn apply(&mut self, effect: Effect) {
         match effect.prefix {
-            Prefix::Commit { tail, next } => {
+            Prefix::Commit { tail, next, .. } => {
                 self.tail = tail;
                 self.next = self.next.max(next);
             }
@@ -186,9 +249,35 @@ struct Scan<'a> {
     proof: u64,
     /// How far has been looked ahead for proofs.
     proven_to: u64,
+    /// Where the last record ends whose header was seen.
+    seen: u64,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn new(
+        disk: &'a Disk,
+        path: &'a Path,
+        header: &'a SegmentHeader,
+        length: u64,
+        until: Option<u64>,
+    ) -> Self {
+        let window = Window {
+            disk,
+            path,
+            length,
+            start: 0,
+            octets: Vec::new(),
+        };
+        Self {
+            window,
+            header,
+            until,
+            proof: 0,
+            proven_to: 0,
+            seen: 0,
+        }
+    }
+
     /// The next record at `at` or behind it, of this use of the segment and with
     /// this sequence number or a higher one; its payload is not looked at.
     async fn next_record(
@@ -216,7 +305,10 @@ impl Scan<'_> {
     async fn header_at(&mut self, at: u64) -> Result<Option<Header>, DiskError> {
         let length = self.window.length;
         let octets = self.window.at(at, HEADER).await?;
-        Ok(parse(octets, self.header, at, length))
+        let header = parse(octets, self.header, at, length);
+        let end = header.map_or(0, |header| at + header.record_length());
+        self.seen = self.seen.max(end);
+        Ok(header)
     }
 
     /// The next header of any record at `at` or behind it.
@@ -234,6 +326,7 @@ impl Scan<'_> {
                 if found.is_multiple_of(ALIGNMENT)
                     && let Some(header) = parse(candidate, segment, found, length)
                 {
+                    self.seen = self.seen.max(found + header.record_length());
                     return Ok(Some((found, header)));
                 }
             }

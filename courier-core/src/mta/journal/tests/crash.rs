@@ -329,14 +329,9 @@ fn large_messages() {
             for octet in [b'a', b'b'] {
                 let large = writer.journal.numbers().large();
                 let (id, path) = (large.id(), large.path().to_path_buf());
-                disk.create(
-                    &path,
-                    vec![octet; 9000],
-                    0o600,
-                    crate::disk::Durability::Synced,
-                )
-                .await
-                .unwrap();
+                disk.create(&path, vec![octet; 9000], 0o600, disk::Durability::Synced)
+                    .await
+                    .unwrap();
                 let content = Content::Large(large.of_length(9000));
                 let entry = Entry::message(&b"big"[..], 1, content);
                 writer
@@ -369,7 +364,7 @@ fn large_messages_that_are_settled() {
             let mut writer = Writer::open(disk.clone(), Promises::new()).await;
             let large = writer.journal.numbers().large();
             let path = large.path().to_path_buf();
-            let made = disk.create(&path, vec![7; 9000], 0o600, crate::disk::Durability::Synced);
+            let made = disk.create(&path, vec![7; 9000], 0o600, disk::Durability::Synced);
             made.await.unwrap();
             let content = Content::Large(large.of_length(9000));
             let entry = Entry::message(&b"big"[..], 1, content);
@@ -401,8 +396,8 @@ fn tied_entries_survive_together() {
         disk::task(move |disk| async move {
             let mut writer = Writer::open(disk.clone(), Promises::new()).await;
             let batch = vec![
-                mail(2, 4500, 1),
-                mail(3, 4500, 1).with_next(),
+                mail(2, 8000, 1),
+                mail(3, 8000, 1).with_next(),
                 mail(4, 10, 1).with_next(),
                 settled(id, 0),
             ];

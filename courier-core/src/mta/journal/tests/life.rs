@@ -111,7 +111,8 @@ fn a_batch_goes_on_in_the_next_segment() {
     let results = append(&mut disk, &mut journal, batch);
     let accepted: Vec<u64> = results.iter().map(|result| id_of(result).0).collect();
     assert!(accepted.is_sorted());
-    assert!(disk.names("/spool/segments").len() >= 8);
+    let segments = disk.names("/spool/segments");
+    assert!(segments.len() >= 8, "{segments:?}");
     let journal = reopen(&mut disk, journal);
     assert_eq!(ids(&journal), accepted);
     for (number, &id) in (0..).zip(&accepted) {

@@ -9,8 +9,8 @@ use super::*;
 use crate::disk;
 use crate::testing::MemDisk;
 
-/// Short segments: three blocks of records.
-const SHORT: u64 = 4 * 4096;
+/// Short segments: three blocks of records between the first and the last.
+const SHORT: u64 = 5 * 4096;
 
 fn options() -> Options {
     Options {
