@@ -1,2 +1,6 @@
-//! To be written.
+//! ESMTP
 #![forbid(unsafe_code)]
+
+pub mod content;
+pub mod framing;
+pub mod reply;
