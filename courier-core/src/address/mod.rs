@@ -24,6 +24,8 @@ mod domain;
 mod error;
 mod mailbox;
 mod path;
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub use domain::Domain;
 pub use error::AddressError;

@@ -248,10 +248,10 @@ fn percent_form(address: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
-    use super::super::mailbox::tests::mailbox;
+    use super::super::samples::{forward_path, reverse_path};
     use super::*;
 
     fn forward(wire: &str) -> Result<String, AddressError> {
@@ -341,20 +341,6 @@ pub(super) mod tests {
     fn double_bounces_are_known() {
         assert!(ReversePath::parse(b"<#@[]>").unwrap().is_double_bounce());
         assert!(!ReversePath::Null.is_double_bounce());
-    }
-
-    pub(crate) fn reverse_path() -> impl Strategy<Value = ReversePath> {
-        prop_oneof![
-            Just(ReversePath::Null),
-            mailbox().prop_map(ReversePath::Mailbox)
-        ]
-    }
-
-    pub(crate) fn forward_path() -> impl Strategy<Value = ForwardPath> {
-        prop_oneof![
-            Just(ForwardPath::Postmaster),
-            mailbox().prop_map(ForwardPath::Mailbox)
-        ]
     }
 
     proptest! {
