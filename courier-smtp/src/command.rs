@@ -138,8 +138,12 @@ impl<'a> Command<'a> {
     /// If it is no command, or lacks its argument, or has one that it may not have.
     pub fn parse(line: &'a [u8]) -> Result<Self, CommandError> {
         let line = line.trim_ascii_end();
-        let end = line.iter().position(|&octet| octet == b' ' || octet == b'\t');
-        let (word, rest) = line.split_at_checked(end.unwrap_or(line.len())).unwrap_or((line, b""));
+        let end = line
+            .iter()
+            .position(|&octet| octet == b' ' || octet == b'\t');
+        let (word, rest) = line
+            .split_at_checked(end.unwrap_or(line.len()))
+            .unwrap_or((line, b""));
         let rest = rest.trim_ascii_start();
         let verb = Verb::parse(word).ok_or(CommandError::Unknown)?;
         match verb {
@@ -206,7 +210,8 @@ impl Verb {
                 _ => return None,
             });
         }
-        word.eq_ignore_ascii_case(b"STARTTLS").then_some(Self::StartTls)
+        word.eq_ignore_ascii_case(b"STARTTLS")
+            .then_some(Self::StartTls)
     }
 }
 
@@ -243,8 +248,14 @@ fn argument<'a>(verb: Verb, rest: &'a [u8], key: &[u8]) -> Result<Argument<'a>, 
     let end = path_end(rest).ok_or(no_brackets)?;
     let (path, after) = rest.split_at_checked(end).ok_or(no_brackets)?;
     match after.first() {
-        None => Ok(Argument { path, parameters: b"" }),
-        Some(b' ' | b'\t') => Ok(Argument { path, parameters: after.trim_ascii_start() }),
+        None => Ok(Argument {
+            path,
+            parameters: b"",
+        }),
+        Some(b' ' | b'\t') => Ok(Argument {
+            path,
+            parameters: after.trim_ascii_start(),
+        }),
         Some(_) => Err(syntax),
     }
 }
@@ -279,14 +290,20 @@ fn bdat(rest: &[u8]) -> Result<Command<'_>, CommandError> {
         verb: Verb::Bdat,
         expected: "BDAT with a number of octets, and LAST or nothing",
     };
-    let mut words = rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words = rest
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
     let size = words.next().and_then(number).ok_or(wrong)?;
     let last = match words.next() {
         None => Last::No,
         Some(word) if word.eq_ignore_ascii_case(b"LAST") => Last::Yes,
         Some(_) => return Err(wrong),
     };
-    words.next().is_none().then_some(Command::Bdat { size, last }).ok_or(wrong)
+    words
+        .next()
+        .is_none()
+        .then_some(Command::Bdat { size, last })
+        .ok_or(wrong)
 }
 
 /// RFC 4954 §4. The name of a mechanism has 1 to 20 characters (RFC 4422 §3.1).
@@ -295,14 +312,23 @@ fn auth(rest: &[u8]) -> Result<Command<'_>, CommandError> {
         verb: Verb::Auth,
         expected: "AUTH with a mechanism, and an initial response in base64 or nothing",
     };
-    let mut words = rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let mechanism = words.next().and_then(|word| std::str::from_utf8(word).ok()).ok_or(wrong)?;
+    let mut words = rest
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let mechanism = words
+        .next()
+        .and_then(|word| std::str::from_utf8(word).ok())
+        .ok_or(wrong)?;
     let fits = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
     if mechanism.len() > 20 || !mechanism.bytes().all(fits) {
         return Err(wrong);
     }
     let initial = words.next();
-    words.next().is_none().then_some(Command::Auth { mechanism, initial }).ok_or(wrong)
+    words
+        .next()
+        .is_none()
+        .then_some(Command::Auth { mechanism, initial })
+        .ok_or(wrong)
 }
 
 /// A decimal number of at most 20 digits (RFC 1870 §4) that fits 64 bits.
@@ -350,42 +376,91 @@ mod tests {
         assert_eq!(Command::parse(b"NOOP x"), Ok(Command::Noop));
         assert_eq!(Command::parse(b"starttls"), Ok(Command::StartTls));
         for unknown in ["", " NOOP", "NOO", "STARTTLSX", "MAILFROM:<a@b>", "\u{e9}"] {
-            assert_eq!(Command::parse(unknown.as_bytes()), Err(CommandError::Unknown), "{unknown}");
+            assert_eq!(
+                Command::parse(unknown.as_bytes()),
+                Err(CommandError::Unknown),
+                "{unknown}"
+            );
         }
         for wrong in [
-            "EHLO", "HELO ", "DATA x", "QUIT now", "RSET x", "STARTTLS x", "VRFY", "AUTH",
-            "AUTH PLAIN a b", "AUTH P*", "BDAT", "BDAT x", "BDAT -1", "BDAT 1 LOST",
-            "BDAT 1 LAST x", "BDAT 18446744073709551616", "MAIL", "MAIL TO:<a@b>", "RCPT TO",
+            "EHLO",
+            "HELO ",
+            "DATA x",
+            "QUIT now",
+            "RSET x",
+            "STARTTLS x",
+            "VRFY",
+            "AUTH",
+            "AUTH PLAIN a b",
+            "AUTH P*",
+            "BDAT",
+            "BDAT x",
+            "BDAT -1",
+            "BDAT 1 LOST",
+            "BDAT 1 LAST x",
+            "BDAT 18446744073709551616",
+            "MAIL",
+            "MAIL TO:<a@b>",
+            "RCPT TO",
             "MAIL FROM:<a@b>SIZE=1",
         ] {
             let parsed = Command::parse(wrong.as_bytes());
-            assert!(matches!(parsed, Err(CommandError::Argument { .. })), "{wrong}: {parsed:?}");
+            assert!(
+                matches!(parsed, Err(CommandError::Argument { .. })),
+                "{wrong}: {parsed:?}"
+            );
         }
     }
 
     #[test]
     fn chunks_have_a_length_and_an_end() {
         let last = Last::Yes;
-        assert_eq!(Command::parse(b"BDAT 0 last"), Ok(Command::Bdat { size: 0, last }));
+        assert_eq!(
+            Command::parse(b"BDAT 0 last"),
+            Ok(Command::Bdat { size: 0, last })
+        );
         let size = u64::MAX;
         let command = Command::parse(b"BDAT 18446744073709551615");
-        assert_eq!(command, Ok(Command::Bdat { size, last: Last::No }));
+        assert_eq!(
+            command,
+            Ok(Command::Bdat {
+                size,
+                last: Last::No
+            })
+        );
     }
 
     #[test]
     fn paths_end_at_their_own_bracket() {
         assert_eq!(path("MAIL FROM:<>"), Ok((&b"<>"[..], &b""[..])));
-        assert_eq!(path("mail from: <a@b>  X=1 Y"), Ok((&b"<a@b>"[..], &b"X=1 Y"[..])));
-        assert_eq!(path(r#"RCPT TO:<"a> \"b"@c> X"#), Ok((&br#"<"a> \"b"@c>"#[..], &b"X"[..])));
+        assert_eq!(
+            path("mail from: <a@b>  X=1 Y"),
+            Ok((&b"<a@b>"[..], &b"X=1 Y"[..]))
+        );
+        assert_eq!(
+            path(r#"RCPT TO:<"a> \"b"@c> X"#),
+            Ok((&br#"<"a> \"b"@c>"#[..], &b"X"[..]))
+        );
         assert_eq!(path("RCPT TO:<a@[x:>]>"), Ok((&b"<a@[x:>]>"[..], &b""[..])));
-        for bad in ["MAIL FROM:a@b", "RCPT TO:<a@b", "RCPT TO:", r#"MAIL FROM:<"a@b>"#] {
-            assert!(matches!(path(bad), Err(CommandError::NoBrackets { .. })), "{bad}");
+        for bad in [
+            "MAIL FROM:a@b",
+            "RCPT TO:<a@b",
+            "RCPT TO:",
+            r#"MAIL FROM:<"a@b>"#,
+        ] {
+            assert!(
+                matches!(path(bad), Err(CommandError::NoBrackets { .. })),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn names_hold_nothing_that_a_header_would_mind() {
-        assert_eq!(clean_name(b"a b;(c)\xff\x00[IPv6:::1]-_."), "a_b__c___[IPv6:::1]-_.");
+        assert_eq!(
+            clean_name(b"a b;(c)\xff\x00[IPv6:::1]-_."),
+            "a_b__c___[IPv6:::1]-_."
+        );
         assert_eq!(clean_name(&[b'x'; 300]).len(), NAME_LIMIT);
     }
 
@@ -393,7 +468,13 @@ mod tests {
     fn numbers_never_wrap() {
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!(number(b"00000000000000000001"), Some(1));
-        for bad in [&b"18446744073709551616"[..], b"000000000000000000001", b"", b"1a", b"+1"] {
+        for bad in [
+            &b"18446744073709551616"[..],
+            b"000000000000000000001",
+            b"",
+            b"1a",
+            b"+1",
+        ] {
             assert_eq!(number(bad), None);
         }
     }

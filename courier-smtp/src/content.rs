@@ -278,6 +278,12 @@ impl<'b> Content<'b> {
         }
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clone().next().is_none()
+    }
+
     /// Appends all of it to a buffer.
     pub fn append_to(self, buffer: &mut Vec<u8>) {
         buffer.reserve(self.rest.len());
@@ -435,9 +441,12 @@ mod tests {
         let wire = b"A\r\r\nC\rD\r\n\rE\r\nF\nG\r\n.\r.\r\n..H\r\n\n.I\r\nlast\r\r\n.\r\nQUIT\r\n";
         let stored = b"A\nC\rD\n\rE\nF\nG\n\r.\n.H\n\n.I\nlast\n";
         let (content, octets, rest) = read(wire, [].into_iter());
-        assert_eq!(content.escape_ascii().to_string(), stored.escape_ascii().to_string());
+        assert_eq!(
+            content.escape_ascii().to_string(),
+            stored.escape_ascii().to_string()
+        );
         assert_eq!(rest.expect("an end"), b"QUIT\r\n");
-        assert_eq!(octets as usize, wire.len() - b"QUIT\r\n".len() - 3 - 2);
+        assert_eq!(octets, wire.len() as u64 - 6 - 3 - 2);
     }
 
     #[test]
@@ -463,7 +472,10 @@ mod tests {
 
     #[test]
     fn an_empty_message_has_no_content() {
-        assert_eq!(read(b".\r\n", [1, 2].into_iter()), (vec![], 0, Some(vec![])));
+        assert_eq!(
+            read(b".\r\n", [1, 2].into_iter()),
+            (vec![], 0, Some(vec![]))
+        );
     }
 
     #[test]
@@ -484,7 +496,10 @@ mod tests {
                 data.content.append_to(&mut seen);
             }
             reader.finish().append_to(&mut seen);
-            assert_eq!(seen.escape_ascii().to_string(), content.escape_ascii().to_string());
+            assert_eq!(
+                seen.escape_ascii().to_string(),
+                content.escape_ascii().to_string()
+            );
         }
     }
 
@@ -503,7 +518,12 @@ mod tests {
                 let (one, two) = input.split_at(cut);
                 let first = reader.has_bare_newline(one);
                 reader.read(one);
-                assert_eq!(first || reader.has_bare_newline(two), bare, "{}", input.escape_ascii());
+                assert_eq!(
+                    first || reader.has_bare_newline(two),
+                    bare,
+                    "{}",
+                    input.escape_ascii()
+                );
             }
         }
     }

@@ -77,7 +77,9 @@ impl Keyword {
     /// The keyword that a word is, in any case.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|keyword| keyword.as_str().eq_ignore_ascii_case(word))
+        Self::ALL
+            .into_iter()
+            .find(|keyword| keyword.as_str().eq_ignore_ascii_case(word))
     }
 }
 
@@ -93,9 +95,11 @@ pub struct Keywords(u16);
 
 impl Keywords {
     /// What a server can do with nothing but this crate: all but Courier's own
-    /// extensions, whose effect lies with the host (see [`crate::server::Settings`]).
-    pub const STANDARD: Self =
-        Self::ALL.without(Keyword::XVerp).without(Keyword::XExdata).without(Keyword::XSecurity);
+    /// extensions, whose effect lies with the host.
+    pub const STANDARD: Self = Self::ALL
+        .without(Keyword::XVerp)
+        .without(Keyword::XExdata)
+        .without(Keyword::XSecurity);
 
     /// Every keyword.
     pub const ALL: Self = Self((1 << Keyword::ALL.len()) - 1);
@@ -154,7 +158,9 @@ impl Capabilities {
         let Some(keyword) = Keyword::parse(word) else {
             return;
         };
-        let mut values = rest.split(|c: char| is_end(c) || c == ',').filter(|v| !v.is_empty());
+        let mut values = rest
+            .split(|c: char| is_end(c) || c == ',')
+            .filter(|v| !v.is_empty());
         match keyword {
             Keyword::XVerp if !values.any(|v| v.eq_ignore_ascii_case("Courier")) => return,
             Keyword::XSecurity if !values.any(|v| v.eq_ignore_ascii_case("STARTTLS")) => return,
@@ -162,7 +168,9 @@ impl Capabilities {
                 let size = values.next().and_then(|v| number(v.as_bytes()));
                 self.size = size.filter(|&size| size > 0);
             }
-            Keyword::Auth => self.mechanisms.extend(values.take(50).map(str::to_ascii_uppercase)),
+            Keyword::Auth => self
+                .mechanisms
+                .extend(values.take(50).map(str::to_ascii_uppercase)),
             Keyword::Limits => self.add_limits(rest),
             _ => {}
         }
@@ -199,7 +207,10 @@ mod tests {
             assert!(Keywords::ALL.has(keyword));
             assert!(!Keywords::ALL.without(keyword).has(keyword));
             assert!(Keywords::default().with(keyword).has(keyword));
-            assert_eq!(Keyword::parse(&keyword.as_str().to_lowercase()), Some(keyword));
+            assert_eq!(
+                Keyword::parse(&keyword.as_str().to_lowercase()),
+                Some(keyword)
+            );
         }
         assert!(!Keywords::STANDARD.has(Keyword::XExdata));
     }
@@ -216,15 +227,25 @@ mod tests {
         }
         assert_eq!(capabilities.mechanisms, ["PLAIN", "CRAM-MD5"]);
         assert_eq!(capabilities.size, Some(1000));
-        assert_eq!((capabilities.recipients, capabilities.messages), (Some(20), Some(5)));
+        assert_eq!(
+            (capabilities.recipients, capabilities.messages),
+            (Some(20), Some(5))
+        );
     }
 
     #[test]
     fn odd_values_are_no_promises() {
-        let lines = "AUTH\nSTARTTLS PLEASE\nXVERP=Other\nSIZE 0\nSIZE x\nXSECURITY=NONE\nAUTH=LOGIN";
+        let lines =
+            "SMTPUTF8\nSTARTTLS PLEASE\nXVERP=Other\nSIZE 0\nSIZE x\nXSECURITY=NONE\nAUTH=LOGIN";
         let capabilities = Capabilities::parse(&Reply::ok(lines));
         assert!(!capabilities.has(Keyword::XVerp) && !capabilities.has(Keyword::XSecurity));
-        assert!(!capabilities.has(Keyword::Auth), "the first line is the host's name");
-        assert_eq!((capabilities.size, capabilities.mechanisms), (None, vec!["LOGIN".to_owned()]));
+        assert!(
+            !capabilities.has(Keyword::SmtpUtf8),
+            "the first line is the host's name"
+        );
+        assert_eq!(
+            (capabilities.size, capabilities.mechanisms),
+            (None, vec!["LOGIN".to_owned()])
+        );
     }
 }

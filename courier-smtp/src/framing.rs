@@ -148,7 +148,12 @@ mod tests {
 
     #[test]
     fn the_limit_holds_at_its_number() {
-        for (length, ends) in [(9, "Line"), (10, "Line"), (11, "TooLong"), (5000, "TooLong")] {
+        for (length, ends) in [
+            (9, "Line"),
+            (10, "Line"),
+            (11, "TooLong"),
+            (5000, "TooLong"),
+        ] {
             let line = [vec![b'x'; length], b"\r\nNOOP\r\n".to_vec()].concat();
             let seen = all(&line, 1, 10);
             assert!(seen[0].starts_with(ends), "{length}: {}", seen[0]);
@@ -161,7 +166,11 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_a_flood() {
-        for (length, ends) in [(FLOOD - 2, "TooLong"), (FLOOD - 1, "Flood"), (FLOOD, "Flood")] {
+        for (length, ends) in [
+            (FLOOD - 2, "TooLong"),
+            (FLOOD - 1, "Flood"),
+            (FLOOD, "Flood"),
+        ] {
             let line = [vec![b'x'; length], b"\r\n".to_vec()].concat();
             for chunk in [1000, 4096, 2 * FLOOD] {
                 assert_eq!(all(&line, chunk, 4096), [ends], "{length} in {chunk}");
@@ -182,7 +191,12 @@ mod tests {
         ] {
             for chunk in 1..=input.len() {
                 let seen = all(input, chunk, 10);
-                assert_eq!(seen, [format!("Broken({breach:?})")], "{}", input.escape_ascii());
+                assert_eq!(
+                    seen,
+                    [format!("Broken({breach:?})")],
+                    "{}",
+                    input.escape_ascii()
+                );
             }
         }
     }

@@ -72,11 +72,7 @@ pub struct Reply {
 impl Reply {
     /// A reply; lines of the text are separated by LF.
     #[must_use]
-    pub fn new(
-        code: Code,
-        enhanced: Option<Enhanced>,
-        text: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(code: Code, enhanced: Option<Enhanced>, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
             enhanced,
@@ -107,9 +103,14 @@ impl Reply {
     /// as `Ok. 000000006B070310.000000D5`.
     #[must_use]
     pub fn ok(text: impl Into<Cow<'static, str>>) -> Self {
-        let mut reply = Self::fixed(250, 0, 0, "");
-        reply.text = text.into();
-        reply
+        Self::fixed(250, 0, 0, "").with_text(text)
+    }
+
+    /// The same with another text.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.text = text.into();
+        self
     }
 
     /// The reply code.
@@ -163,7 +164,10 @@ impl Reply {
         let limit = out.len() + LONGEST;
         let width = LINE.saturating_sub(prefix.len() + 2);
         let mut last = out.len();
-        for line in text.split('\n').flat_map(|line| Pieces { rest: Some(line), width }) {
+        for line in text.split('\n').flat_map(|line| Pieces {
+            rest: Some(line),
+            width,
+        }) {
             if out.len() + LINE > limit {
                 break;
             }
@@ -192,7 +196,10 @@ impl Reply {
             match &mut reply {
                 None => reply = Some((code, enhanced, rest.to_owned())),
                 Some((first, ..)) if *first != code => {
-                    return Err(ReplyError::Mixed { first: first.0, other: code.0 });
+                    return Err(ReplyError::Mixed {
+                        first: first.0,
+                        other: code.0,
+                    });
                 }
                 Some((_, known, all)) => {
                     all.push('\n');
@@ -259,9 +266,10 @@ impl Refusal {
         Self(Reply::fixed(code, subject, detail, text))
     }
 
-    fn with_text(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.0.text = text.into();
-        self
+    /// The same with another text.
+    #[must_use]
+    pub fn with_text(self, text: impl Into<Cow<'static, str>>) -> Self {
+        Self(self.0.with_text(text))
     }
 
     /// `513 5.7.1`: the recipient is not ours and the client may not relay.
@@ -327,7 +335,12 @@ impl Refusal {
     /// `417 4.1.8`: the sender's domain cannot be looked up now.
     #[must_use]
     pub fn unresolved_sender_domain() -> Self {
-        Self::fixed(417, 1, 8, "Sender domain cannot be looked up, try again later")
+        Self::fixed(
+            417,
+            1,
+            8,
+            "Sender domain cannot be looked up, try again later",
+        )
     }
 
     /// `553 5.7.1`: not the authenticated user's own address.
@@ -443,7 +456,12 @@ fn split_enhanced(code: Code, text: &str) -> (Option<Enhanced>, &str) {
         let good = (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
         number.parse::<u16>().ok().filter(|_| good)
     });
-    match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+    match (
+        numbers.next(),
+        numbers.next(),
+        numbers.next(),
+        numbers.next(),
+    ) {
         (Some(Some(class)), Some(Some(subject)), Some(Some(detail)), None)
             if class == code.0 / 100 =>
         {
@@ -531,7 +549,11 @@ mod tests {
         assert_eq!(encoded(&reply), "550-5.7.1 a?\r\n550 5.7.1 250 b c?\r\n");
         let mut out = Vec::new();
         reply.encode(Charset::Utf8, &mut out);
-        assert!(String::from_utf8(out).expect("UTF-8").ends_with("c\u{e9}\r\n"));
+        assert!(
+            String::from_utf8(out)
+                .expect("UTF-8")
+                .ends_with("c\u{e9}\r\n")
+        );
     }
 
     #[test]
@@ -539,7 +561,10 @@ mod tests {
         let text = "word ".repeat(300);
         let wire = encoded(&Reply::new(code(550), None, text.clone()));
         assert!(wire.lines().all(|line| line.len() <= 510));
-        assert_eq!(wire.lines().map(|line| &line[4..]).collect::<String>(), text);
+        assert_eq!(
+            wire.lines().map(|line| &line[4..]).collect::<String>(),
+            text
+        );
         let endless = encoded(&Reply::new(code(250), None, "x".repeat(1_000_000)));
         assert!(endless.len() <= LONGEST);
         assert!(endless.lines().last().expect("a line").starts_with("250 "));
@@ -556,7 +581,10 @@ mod tests {
         for bad in ["", "99 x", "600 x", "2500 x", "25a x", "250x"] {
             assert_eq!(parse(&[bad]), Err(ReplyError::NoCode), "{bad}");
         }
-        let mixed = ReplyError::Mixed { first: 250, other: 550 };
+        let mixed = ReplyError::Mixed {
+            first: 250,
+            other: 550,
+        };
         assert_eq!(parse(&["250-a", "550 b"]), Err(mixed));
     }
 
