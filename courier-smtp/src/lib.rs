@@ -1,6 +1,7 @@
 //! ESMTP
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod command;
 pub mod content;
 pub mod extension;
