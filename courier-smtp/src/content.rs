@@ -218,13 +218,13 @@ impl DataReader {
         }
         let waited = self.place.held;
         let body = piece.get(..counted).unwrap_or_default();
-        let after_cr = body == b"\n" && waited > 0 || body.ends_with(b"\r\n");
+        let after_crlf = body.ends_with(b"\r\n");
         self.line = match body.last() {
             Some(b'\n') => Line::Ended,
             _ => Line::Open,
         };
         self.place = Place {
-            at: if after_cr { At::Start } else { At::Inside },
+            at: if after_crlf { At::Start } else { At::Inside },
             held: crs as u64,
         };
         counted as u64 + waited

@@ -146,17 +146,17 @@ pub enum Replies {
     PerRecipient,
 }
 
-/// Why a transaction ended without a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a transaction ended without a message; the graver is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aborted {
     /// RSET, or a new EHLO.
     Reset,
-    /// The message is over the size limit; the rest of it is read away.
-    TooLarge,
-    /// The message has a bare CR or LF, and the settings refuse these.
-    BareNewline,
     /// The message has a NUL, and the settings refuse these.
     Nul,
+    /// The message has a bare CR or LF, and the settings refuse these.
+    BareNewline,
+    /// The message is over the size limit; the rest of it is read away.
+    TooLarge,
 }
 
 /// The answer to VRFY.

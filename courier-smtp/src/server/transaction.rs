@@ -24,7 +24,7 @@ struct Message {
     reader: DataReader,
     octets: u64,
     /// Why it will not be taken.
-    refused: Option<Reply>,
+    refused: Option<Aborted>,
 }
 
 /// A chunk of BDAT.
@@ -44,36 +44,39 @@ impl Message {
         }
     }
 
-    /// What is wrong with the message now that this piece has come; `before` is the
-    /// reader as it was before it.
-    fn fault(&self, settings: &Settings, before: &DataReader, piece: &[u8]) -> Option<Fault> {
-        if settings
-            .limits
-            .message
-            .is_some_and(|limit| self.octets > limit)
-        {
-            return Some(TOO_LARGE);
-        }
-        if settings.bare_newline == BareNewline::Reject && before.has_bare_newline(piece) {
-            let reply = Reply::fixed(550, 6, 0, "The message has a bare CR or LF");
-            return Some((Aborted::BareNewline, reply));
-        }
-        if settings.nul == Nul::Reject && memchr(0, piece).is_some() {
-            return Some((
-                Aborted::Nul,
-                Reply::fixed(550, 6, 0, "The message has a NUL"),
-            ));
-        }
-        None
+    /// Looks for what the settings refuse in a piece that has just come; `before` is the
+    /// reader as it was before it. Gives what is wrong if nothing was wrong until now.
+    ///
+    /// Of several faults the gravest is told, wherever it stands: which comes first in
+    /// a piece depends on how the input was cut, and the reply must not.
+    fn judge(&mut self, settings: &Settings, before: &DataReader, piece: &[u8]) -> Option<Aborted> {
+        let too_large = |limit| self.octets > limit;
+        let fault = if settings.limits.message.is_some_and(too_large) {
+            Aborted::TooLarge
+        } else if settings.bare_newline == BareNewline::Reject && before.has_bare_newline(piece) {
+            Aborted::BareNewline
+        } else if settings.nul == Nul::Reject && memchr(0, piece).is_some() {
+            Aborted::Nul
+        } else {
+            return None;
+        };
+        let earlier = self.refused;
+        self.refused = earlier.max(Some(fault));
+        earlier.is_none().then_some(fault)
     }
 }
 
-type Fault = (Aborted, Reply);
-
-const TOO_LARGE: Fault = (
-    Aborted::TooLarge,
-    Reply::fixed(523, 3, 4, "Message length exceeds administrative limit."),
-);
+/// What the client is told of a message that was not taken.
+fn refusal(aborted: Aborted) -> Reply {
+    match aborted {
+        Aborted::TooLarge => {
+            Reply::fixed(523, 3, 4, "Message length exceeds administrative limit.")
+        }
+        Aborted::BareNewline => Reply::fixed(550, 6, 0, "The message has a bare CR or LF"),
+        Aborted::Nul => Reply::fixed(550, 6, 0, "The message has a NUL"),
+        Aborted::Reset => NOT_TOLD, // no message can be reset within its data
+    }
+}
 
 impl Server {
     pub(super) fn has_recipients(&self) -> bool {
@@ -229,13 +232,7 @@ impl Server {
         let input = at_most(input, chunk.left);
         let left = chunk.left - input.len() as u64;
         self.state = State::Chunk(Chunk { left, ..chunk });
-        let piece = self.take_in(input);
-        let message = self.transaction.as_mut().and_then(|t| t.message.as_mut());
-        if let Some(reply) = message.and_then(|message| message.refused.take()) {
-            self.drop_octets(left, reply);
-            self.transaction = None;
-        }
-        piece.next
+        self.take_in(input).next
     }
 
     /// Takes a piece of the message in, and hands its content out unless the message
@@ -253,16 +250,12 @@ impl Server {
         let data = message.reader.read(input);
         message.octets += data.octets;
         let octets = data.consumed;
-        let mut next = Next::Again(octets);
-        if message.refused.is_none() {
-            let piece = input.get(..octets).unwrap_or_default();
-            if let Some((aborted, reply)) = message.fault(&self.settings, &before, piece) {
-                message.refused = Some(reply);
-                next = Next::Do(octets, Output::Abort(aborted));
-            } else if !data.content.is_empty() {
-                next = Next::Do(octets, Output::Body(data.content));
-            }
-        }
+        let piece = input.get(..octets).unwrap_or_default();
+        let next = match message.judge(&self.settings, &before, piece) {
+            Some(aborted) => Next::Do(octets, Output::Abort(aborted)),
+            None if message.refused.is_some() || data.content.is_empty() => Next::Again(octets),
+            None => Next::Do(octets, Output::Body(data.content)),
+        };
         Piece {
             end: data.end,
             next,
@@ -270,6 +263,14 @@ impl Server {
     }
 
     fn end_of_chunk<'b>(&mut self, chunk: Chunk) -> Next<'b> {
+        let message = self.transaction.as_mut().and_then(|t| t.message.as_mut());
+        if let Some(aborted) = message.and_then(|message| message.refused) {
+            // RFC 3030 section 4.2: what follows is refused as well, up to RSET.
+            self.go(State::Command);
+            self.say(refusal(aborted));
+            self.transaction = None;
+            return Next::Again(0);
+        }
         if chunk.last == Last::No {
             self.go(State::Command);
             let text = format!("{} octets received", chunk.size);
@@ -329,8 +330,8 @@ impl Server {
         };
         let message = transaction.message.take();
         let octets = message.as_ref().map_or(0, |message| message.octets);
-        if let Some(reply) = message.and_then(|message| message.refused) {
-            self.outcome(Outcome::All(reply));
+        if let Some(aborted) = message.and_then(|message| message.refused) {
+            self.outcome(Outcome::All(refusal(aborted)));
             return Next::Again(0);
         }
         let replies = if transaction.exdata || self.settings.dialect == Dialect::Lmtp {

@@ -309,6 +309,8 @@ transcripts! {
     parameters,
     order,
     framing,
+    framing_cr,
+    framing_nul,
     smuggling,
     reject_bare,
     chunking,
