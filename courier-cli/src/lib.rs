@@ -5,6 +5,8 @@
 //! of sockets and files; this one answers their questions.
 #![deny(unsafe_code)]
 
+pub mod disk;
 pub mod log;
 pub mod net;
+pub mod pool;
 pub mod root;
