@@ -6,41 +6,42 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use courier_core::disk::{DiskError, Durability, Meta, Octets, Op, Piece};
+use courier_core::disk::{Durability, Meta, Octets, Piece};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{error, open, write};
+use super::{open, write};
 
-/// Carries out an [`Op::Create`] with these contents.
+/// [`Op::Create`].
+///
+/// [`Op::Create`]: courier_core::disk::Op::Create
 pub(super) fn create(
-    op: &Op,
     path: &Path,
     content: &[Piece],
     mode: u32,
     durability: Durability,
-) -> Result<Meta, DiskError> {
-    make(op, path, mode, durability, |file| fill(op, file, content))
+) -> io::Result<Meta> {
+    make(path, mode, durability, |file| fill(file, content))
 }
 
-/// Carries out an [`Op::Allocate`].
-pub(super) fn allocate(op: &Op, path: &Path, length: u64, mode: u32) -> Result<Meta, DiskError> {
-    make(op, path, mode, Durability::Synced, |file| {
-        write::write_zeroes(file, length).map_err(|error| op.error(error::kind(&error)))
+/// [`Op::Allocate`].
+///
+/// [`Op::Allocate`]: courier_core::disk::Op::Allocate
+pub(super) fn allocate(path: &Path, length: u64, mode: u32) -> io::Result<Meta> {
+    make(path, mode, Durability::Synced, |file| {
+        write::write_zeroes(file, length)
     })
 }
 
 /// Makes a file, has it filled, and takes it away again if anything fails.
 fn make(
-    op: &Op,
     path: &Path,
     mode: u32,
     durability: Durability,
-    fill: impl FnOnce(&File) -> Result<(), DiskError>,
-) -> Result<Meta, DiskError> {
-    let failed = |error: io::Error| op.error(error::kind(&error));
-    let file = open::new(path, mode).map_err(failed)?;
-    let made = fill(&file).and_then(|()| settle(&file, mode, durability).map_err(failed));
+    fill: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<Meta> {
+    let file = open::new(path, mode)?;
+    let made = fill(&file).and_then(|()| settle(&file, mode, durability));
     if made.is_err() {
         fs::remove_file(path).ok();
     }
@@ -64,39 +65,25 @@ fn settle(file: &File, mode: u32, durability: Durability) -> io::Result<Meta> {
 }
 
 /// Writes the pieces; those in memory that follow each other are gathered.
-fn fill(op: &Op, file: &File, content: &[Piece]) -> Result<(), DiskError> {
+fn fill(file: &File, content: &[Piece]) -> io::Result<()> {
     let mut at = 0;
     let mut gathered: Vec<Octets> = Vec::new();
-    let failed = |error: io::Error| op.error(error::kind(&error));
     for piece in content {
         match piece {
             Piece::Octets(octets) => gathered.push(Octets::clone(octets)),
             Piece::File { path, range } => {
-                at = write::write_at(file, at, &gathered).map_err(failed)?;
+                at = write::write_at(file, at, &gathered)?;
                 gathered.clear();
-                let source = open_source(path, range)?;
-                at = copy(&source, range.clone(), file, at).map_err(failed)?;
+                let (source, facts) = open::regular(path, OFlags::RDONLY)?;
+                if facts.len() < range.end && !range.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                at = copy(&source, range.clone(), file, at)?;
             }
         }
     }
-    write::write_at(file, at, &gathered).map_err(failed)?;
+    write::write_at(file, at, &gathered)?;
     Ok(())
-}
-
-/// Opens the file that a piece is copied from; what is wrong with it is said of it,
-/// not of the file that is made.
-fn open_source(path: &Path, range: &Range<u64>) -> Result<File, DiskError> {
-    let opened = open::regular(path, OFlags::RDONLY).and_then(|(file, facts)| {
-        if facts.len() < range.end && range.start < range.end {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(file)
-    });
-    opened.map_err(|error| DiskError {
-        action: "copy from",
-        path: path.to_path_buf(),
-        kind: error::kind(&error),
-    })
 }
 
 /// Copies a range of one file into another and says where it ends there.
@@ -168,7 +155,7 @@ mod tests {
             let copied = fs::read(folder.path().join("to")).unwrap();
             assert_eq!(copied[10..], text[1_000..299_000]);
             let beyond = copy(&source, 299_999..300_001, &target, 0).unwrap_err();
-            assert_eq!(error::kind(&beyond), courier_core::disk::DiskErrorKind::Io);
+            assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 }

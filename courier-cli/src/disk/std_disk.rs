@@ -77,25 +77,29 @@ impl StdDisk {
     /// Carries out one operation that waits for nobody; locks and pauses are the
     /// batch's.
     pub(super) fn carry_out(&self, op: &Op) -> Outcome {
-        match op {
+        let reply = match op {
             Op::Create {
                 path,
                 content,
                 mode,
                 durability,
-            } => create::create(op, path, content, *mode, *durability).map(Reply::Meta),
+            } => create::create(path, content, *mode, *durability).map(Reply::Meta),
             Op::Allocate { path, length, mode } => {
-                create::allocate(op, path, *length, *mode).map(Reply::Meta)
+                create::allocate(path, *length, *mode).map(Reply::Meta)
             }
-            _ => self
-                .change(op)
-                .map_err(|error| op.error(error::kind(&error))),
-        }
+            Op::Read { path, range } => read(path, range).map(Reply::Octets),
+            Op::List(path) => directory::list(path).map(Reply::Listing),
+            Op::Stat(path) => {
+                fs::symlink_metadata(path).map(|facts| Reply::Meta(open::meta(&facts)))
+            }
+            _ => self.change(op).map(|()| Reply::Done),
+        };
+        reply.map_err(|error| op.error(error::kind(&error)))
     }
 
-    /// Operations on names that are there already.
-    fn change(&self, op: &Op) -> io::Result<Reply> {
-        let done = match op {
+    /// Operations on names that are there already, which give nothing but success.
+    fn change(&self, op: &Op) -> io::Result<()> {
+        match op {
             Op::Append {
                 path,
                 octets,
@@ -123,12 +127,6 @@ impl StdDisk {
             }
             Op::Mkdir { path, mode } => directory::make(path, *mode),
             Op::Rmdir(path) => directory::remove(path),
-            Op::List(path) => return directory::list(path).map(Reply::Listing),
-            Op::Stat(path) => {
-                let facts = fs::symlink_metadata(path)?;
-                return Ok(Reply::Meta(open::meta(&facts)));
-            }
-            Op::Read { path, range } => return read(path, range).map(Reply::Octets),
             Op::Truncate { path, length } => {
                 let (file, _) = open::regular(path, OFlags::WRONLY)?;
                 file.set_len(*length)
@@ -136,8 +134,7 @@ impl StdDisk {
             Op::SetModified { path, time } => set_modified(path, *time),
             Op::Unlock(id) => self.driver.locks.release(*id),
             _ => Err(Errno::NOSYS.into()),
-        };
-        done.map(|()| Reply::Done)
+        }
     }
 
     fn write_at(

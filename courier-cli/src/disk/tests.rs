@@ -7,11 +7,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use courier_core::disk::{
-    self, Disk, DiskErrorKind, Durability, FileKind, Op, Outcome, Piece, Reply,
+    self, Disk, DiskErrorKind, DiskTask, Durability, FileKind, Op, Outcome, Piece, Reply,
 };
+use courier_core::testing::suite;
 use courier_core::time::{Millis, Timestamp};
 
 use super::{Disks, StdDisk};
+
+impl suite::Driver for Place {
+    fn root(&self) -> PathBuf {
+        self.folder.path().to_path_buf()
+    }
+
+    fn run<T>(&mut self, task: DiskTask<'_, T>) -> T {
+        self.disk.run(task)
+    }
+}
+
+#[test]
+fn the_common_suite_passes() {
+    suite::run(Place::new);
+}
 
 struct Place {
     folder: tempfile::TempDir,
@@ -112,17 +128,9 @@ fn a_file_that_cannot_be_whole_is_not_there_at_all() {
         ]
     };
     let (made, missing) = (place.path("made"), place.path("missing"));
-    let error = place
-        .one(create(made.clone(), piece(&source, 1..6)))
-        .unwrap_err();
-    assert_eq!((error.kind, &error.path), (DiskErrorKind::Io, &source));
-    let error = place
-        .one(create(made.clone(), piece(&missing, 0..1)))
-        .unwrap_err();
-    assert_eq!(
-        (error.kind, &error.path),
-        (DiskErrorKind::NotFound, &missing)
-    );
+    let refusal = |content| place.refusal(create(made.clone(), content));
+    assert_eq!(refusal(piece(&source, 1..6)), DiskErrorKind::Io);
+    assert_eq!(refusal(piece(&missing, 0..1)), DiskErrorKind::NotFound);
     assert!(!made.exists());
     let taken = create(source.clone(), piece(&missing, 0..1));
     assert_eq!(place.refusal(taken), DiskErrorKind::Exists);
