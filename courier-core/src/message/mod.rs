@@ -5,6 +5,14 @@
 //! octets and stays one: scanners report offsets into it, [`wire`] yields slices of
 //! it, and nothing is copied before somebody asks for decoded text.
 
+pub mod charset;
+pub mod encoded;
 pub mod header;
+pub mod mime;
 pub mod parameter;
+pub mod structure;
+pub mod transfer;
 pub mod wire;
+
+pub use mime::scan;
+pub use structure::{Limits, Structure};
