@@ -60,6 +60,12 @@ impl Environment {
         })
     }
 
+    /// Whether a variable was assigned since [`Self::layer`].
+    #[must_use]
+    pub fn is_own(&self, name: &str) -> bool {
+        self.assigned.iter().any(|(assigned, _)| assigned == name)
+    }
+
     /// Whether a value of another variable was made of this one.
     #[must_use]
     pub fn is_used(&self, name: &str) -> bool {

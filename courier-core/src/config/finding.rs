@@ -89,7 +89,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The findings of one run, in the order in which they came up.
+/// The findings of one run; what comes up twice is there once.
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
@@ -104,33 +104,43 @@ impl Findings {
 
     /// Something is wrong.
     pub fn error(&mut self, place: &Place, text: impl Into<String>) {
-        self.errors += 1;
-        self.add(self.errors, place, Severity::Error, text.into());
+        self.add(place, Severity::Error, text.into());
     }
 
     /// Something is worth knowing.
     pub fn note(&mut self, place: &Place, text: impl Into<String>) {
-        self.notes += 1;
-        self.add(self.notes, place, Severity::Note, text.into());
+        self.add(place, Severity::Note, text.into());
     }
 
-    /// All of them.
+    /// All of them, by file and line.
     #[must_use]
-    pub fn into_list(self) -> Vec<Finding> {
+    pub fn into_list(mut self) -> Vec<Finding> {
+        self.list.sort_by(|a, b| {
+            let (a, b) = (&a.place, &b.place);
+            a.file.cmp(&b.file).then(a.line.cmp(&b.line))
+        });
         self.list
     }
 
-    fn add(&mut self, count: usize, place: &Place, severity: Severity, text: String) {
-        let text = match count {
-            0..=Self::LIMIT => text,
-            _ if count == Self::LIMIT + 1 => "there is more, which is not listed".to_owned(),
-            _ => return,
+    fn add(&mut self, place: &Place, severity: Severity, text: String) {
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Note => &mut self.notes,
         };
-        self.list.push(Finding {
+        let mut finding = Finding {
             place: place.clone(),
             severity,
             text,
-        });
+        };
+        // A value that several services share is looked at for each of them.
+        if *count > Self::LIMIT || self.list.contains(&finding) {
+            return;
+        }
+        if *count == Self::LIMIT {
+            finding.text = "there is more, which is not listed".to_owned();
+        }
+        *count += 1;
+        self.list.push(finding);
     }
 }
 
@@ -183,11 +193,12 @@ mod tests {
         let mut findings = Findings::default();
         for line in 1..=2000 {
             findings.note(&place(line), "again");
+            findings.note(&place(1), "again");
         }
         findings.error(&place(1), "at last");
         let list = findings.into_list();
         assert_eq!(list.len(), Findings::LIMIT + 2);
-        assert_eq!(list.last().map(|last| last.text.as_str()), Some("at last"));
+        assert!(list.iter().any(|finding| finding.text == "at last"));
     }
 
     #[test]
