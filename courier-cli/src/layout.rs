@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use courier_core::config::places::Places;
+use courier_core::config::Places;
 
 /// The directories of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,11 @@
 #![deny(unsafe_code)]
 
 pub mod accounts;
+pub mod check;
 pub mod command;
 pub mod disk;
 pub mod failure;
+pub mod init;
 pub mod layout;
 pub mod log;
 pub mod net;

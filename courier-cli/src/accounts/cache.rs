@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Account;
+use courier_core::account::Account;
+
 use super::database::Stamp;
 
 /// What was found, names that are not there included.
@@ -30,13 +31,13 @@ impl Cache {
         found.accounts.get(name).cloned()
     }
 
-    pub(super) fn remember(&self, stamp: Stamp, name: &str, account: Option<Arc<Account>>) {
+    pub(super) fn remember(&self, stamp: Stamp, name: String, account: Option<Arc<Account>>) {
         let mut found = self.lock();
         if found.stamp != Some(stamp) || found.accounts.len() >= LIMIT {
             found.accounts.clear();
             found.stamp = Some(stamp);
         }
-        found.accounts.insert(name.to_owned(), account);
+        found.accounts.insert(name, account);
     }
 
     fn lock(&self) -> MutexGuard<'_, Found> {

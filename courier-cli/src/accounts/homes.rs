@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use courier_core::account::naming::AccountName;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -17,6 +18,9 @@ use rustix::process::{Gid, Uid};
 /// Why a home or maildir cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
+    /// A name such as `a/b`, or that of an account for all names below a domain.
+    #[error("{0} cannot be the name of a directory; give another by --home")]
+    Name(AccountName),
     /// `ROOT/home` is missing.
     #[error("{}: no such directory; make the root with courier init", .0.display())]
     NoHomes(PathBuf),

@@ -6,31 +6,40 @@
 //! login that is not there costs as much as one that is.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use courier_core::account::login::Login;
+use courier_core::account::naming::AccountName;
 use courier_core::account::password::{Verification, verify_nobody};
 use courier_core::account::sasl::{Exchange, Keys, Material, Mechanism, Output, Verdict, Verified};
 use courier_core::account::secret::Secret;
+use courier_core::account::{Account, Accounts, Lookup};
 use tokio::sync::Semaphore;
 
-use super::{Account, AccountName, Accounts, AccountsError};
 use crate::disk::Disks;
 use crate::pool::Pool;
 use crate::random;
+
+/// An account database that may know some answers by heart.
+pub trait Directory: Accounts + fmt::Debug {
+    /// What [`Accounts::find`] would say, if that can be told without waiting.
+    fn recall(&self, _name: &AccountName) -> Option<Lookup> {
+        None
+    }
+}
 
 /// The answer to a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It is this account.
-    Accepted(Arc<Account>),
+    Accepted(Box<Account>),
     /// Unknown or wrong: to the client these are one.
     Refused,
     /// The database does not answer, or too many wait: try again later.
     Unavailable,
 }
 
-/// Checks logins against the account database. A clone is the same.
+/// Checks logins against an account database. A clone is the same.
 #[derive(Debug, Clone)]
 pub struct Logins {
     inner: Arc<Inner>,
@@ -38,62 +47,68 @@ pub struct Logins {
 
 #[derive(Debug)]
 struct Inner {
-    accounts: Accounts,
+    directory: Arc<dyn Directory>,
     disks: Disks,
     hashing: Pool,
     places: Arc<Semaphore>,
-    server_key: OnceLock<Secret>,
+    server_key: Secret,
 }
 
 impl Logins {
     /// Logins to these accounts, which are looked up by way of `disks`. Passwords are
-    /// compared on so many threads.
+    /// compared on so many threads. From `server_key`, which stays the same over
+    /// restarts, follow the salts that SCRAM shows for logins that are not there.
     #[must_use]
-    pub fn new(accounts: Accounts, disks: Disks, threads: usize) -> Self {
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        server_key: Secret,
+        disks: Disks,
+        threads: usize,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                accounts,
+                directory,
                 disks,
                 hashing: Pool::new("hashing", threads),
                 places: Arc::new(Semaphore::new(threads + WAITING)),
-                server_key: OnceLock::new(),
+                server_key,
             }),
         }
     }
 
-    /// The accounts.
-    #[must_use]
-    pub fn accounts(&self) -> &Accounts {
-        &self.inner.accounts
-    }
-
-    /// Looks an account up.
-    ///
-    /// # Errors
-    /// If the database does not answer: the peer gets a temporary failure.
-    pub async fn find(&self, name: &AccountName) -> Result<Option<Arc<Account>>, AccountsError> {
-        if let Some(known) = self.inner.accounts.recall(name) {
-            return Ok(known);
+    /// The first of these names that is an account; see [`Accounts::find_first`].
+    pub async fn find_first(&self, names: Vec<AccountName>) -> Lookup {
+        let directory = &self.inner.directory;
+        let mut unknown = 0;
+        for name in &names {
+            match directory.recall(name) {
+                Some(Lookup::Unknown) => unknown += 1,
+                Some(answer) => return answer,
+                None => break,
+            }
         }
-        let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let find = self.inner.disks.call(move || inner.accounts.find(&name));
-        find.await
+        if unknown == names.len() {
+            return Lookup::Unknown;
+        }
+        let directory = Arc::clone(directory);
+        let find = move || directory.find_first(names.get(unknown..).unwrap_or_default());
+        self.inner.disks.call(find).await
     }
 
-    /// Whether this is the password of the account of this name; `None` stands for a
-    /// login that can be no account's, and costs as much.
-    pub async fn check(&self, name: Option<AccountName>, password: Secret) -> Answer {
+    /// Whether this is the password of the first of these names that is an account.
+    /// A login that means no account costs as much as one that does.
+    pub async fn check(&self, names: Vec<AccountName>, password: Secret) -> Answer {
         let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
             tracing::warn!("TOO MANY LOGINS");
             return Answer::Unavailable;
         };
-        let Ok(account) = self.known(name.as_ref()).await else {
+        let Ok(account) = self.known(names).await else {
             return Answer::Unavailable;
         };
         let comparing = self.inner.hashing.call(move || {
             let _place = place;
             let verification = match &account {
-                Some(account) => account.passwords().verify(&password),
+                Some(account) => account.passwords.verify(&password),
                 None => verify_nobody(&password),
             };
             (verification, account)
@@ -101,40 +116,31 @@ impl Logins {
         match comparing.await {
             (Verification::Match, Some(account)) => Answer::Accepted(account),
             (Verification::Unsupported, Some(account)) => {
-                tracing::warn!(account = account.name.as_str(), "PASSWORD OF UNKNOWN KIND");
+                tracing::warn!(account = account.address, "PASSWORD OF UNKNOWN KIND");
                 Answer::Refused
             }
             _ => Answer::Refused,
         }
     }
 
-    /// The account of this name; an error was logged.
-    async fn known(&self, name: Option<&AccountName>) -> Result<Option<Arc<Account>>, ()> {
-        let Some(name) = name else {
-            return Ok(None);
-        };
-        self.find(name).await.map_err(|error| log(&error))
-    }
-
-    async fn server_key(&self) -> Result<Secret, ()> {
-        if let Some(key) = self.inner.server_key.get() {
-            return Ok(key.clone());
+    /// The account of these names; why that cannot be told was logged.
+    async fn known(&self, names: Vec<AccountName>) -> Result<Option<Box<Account>>, ()> {
+        match self.find_first(names).await {
+            Lookup::Found(account) => Ok(Some(account)),
+            Lookup::Unknown => Ok(None),
+            Lookup::Unavailable(reason) => {
+                tracing::error!(reason, "ACCOUNT DATABASE");
+                Err(())
+            }
         }
-        let inner = Arc::clone(&self.inner);
-        let reading = self.inner.disks.call(move || inner.accounts.server_key());
-        let key = reading.await.map_err(|error| log(&error))?;
-        Ok(self.inner.server_key.get_or_init(|| key).clone())
     }
-}
-
-fn log(error: &AccountsError) {
-    tracing::error!(error = crate::failure::chain(error), "ACCOUNT DATABASE");
 }
 
 /// What a service makes of logins.
 pub trait LoginRules: Send + Sync {
-    /// Which account a login means: `DEFDOMAIN` and its like.
-    fn account(&self, login: &Login) -> Option<AccountName>;
+    /// Which accounts a login may mean, the first that is there:
+    /// [`courier_core::account::naming::Naming::of_login`].
+    fn accounts(&self, login: &Login) -> Vec<AccountName>;
 
     /// Whether an account may log in here: `disableimap` and its like.
     fn admits(&self, account: &Account) -> bool;
@@ -147,8 +153,8 @@ pub struct Conversation {
     mechanism: Mechanism,
     exchange: Option<Exchange>,
     /// Whose password or keys were looked up.
-    claimed: Option<Arc<Account>>,
-    account: Option<Arc<Account>>,
+    claimed: Option<Box<Account>>,
+    account: Option<Box<Account>>,
 }
 
 impl fmt::Debug for Conversation {
@@ -175,11 +181,11 @@ impl Conversation {
 
     /// Starts, with the client's initial response, out of base64, if it sent one.
     pub async fn begin(&mut self, initial: Option<Secret>) -> Verdict {
-        let Ok(server_key) = self.logins.server_key().await else {
-            return Verdict::Unavailable;
+        let material = Material {
+            nonce: random::array(),
+            server_key: self.logins.inner.server_key.clone(),
         };
-        let nonce = random::array();
-        let mut exchange = Exchange::new(self.mechanism, Material { nonce, server_key });
+        let mut exchange = Exchange::new(self.mechanism, material);
         let output = exchange.begin(initial);
         self.lead(exchange, output).await
     }
@@ -195,8 +201,8 @@ impl Conversation {
 
     /// Who the client is, once it was accepted.
     #[must_use]
-    pub fn account(&self) -> Option<&Arc<Account>> {
-        self.account.as_ref()
+    pub fn account(&self) -> Option<&Account> {
+        self.account.as_deref()
     }
 
     /// Answers the exchange's questions until it has something to say.
@@ -227,8 +233,8 @@ impl Conversation {
     }
 
     async fn verify(&mut self, login: &Login, password: Secret) -> Verified {
-        let name = self.rules.account(login);
-        match self.logins.check(name, password).await {
+        let names = self.rules.accounts(login);
+        match self.logins.check(names, password).await {
             Answer::Accepted(account) if self.rules.admits(&account) => {
                 self.claimed = Some(account);
                 Verified::Yes
@@ -239,36 +245,33 @@ impl Conversation {
     }
 
     async fn find_keys(&mut self, login: &Login) -> Keys {
-        let name = self.rules.account(login);
+        let names = self.rules.accounts(login);
         // All spellings of a login that mean one account are shown one salt.
-        let shown = name
-            .as_ref()
-            .map_or(login.as_str(), AccountName::as_str)
-            .to_owned();
-        let (Ok(found), Ok(server_key)) = (
-            self.logins.known(name.as_ref()).await,
-            self.logins.server_key().await,
-        ) else {
+        let shown = names
+            .first()
+            .map_or_else(|| login.to_string(), ToString::to_string);
+        let Ok(found) = self.logins.known(names).await else {
             return Keys::Unavailable;
         };
         let Some(account) = found.filter(|account| self.rules.admits(account)) else {
             return Keys::None { name: shown };
         };
-        let Ok(place) = Arc::clone(&self.logins.inner.places).try_acquire_owned() else {
+        let inner = Arc::clone(&self.logins.inner);
+        let Ok(place) = Arc::clone(&inner.places).try_acquire_owned() else {
             return Keys::Unavailable;
         };
         // Keys that must be derived from a clear password first cost as much as a hash.
-        let (owner, salt_of) = (Arc::clone(&account), shown.clone());
         let deriving = self.logins.inner.hashing.call(move || {
             let _place = place;
-            owner.passwords().scram_keys(&server_key, &salt_of)
+            let keys = account.passwords.scram_keys(&inner.server_key, &shown);
+            (keys, account, shown)
         });
         match deriving.await {
-            Some(keys) => {
+            (Some(keys), account, _) => {
                 self.claimed = Some(account);
                 Keys::Found(keys)
             }
-            None => Keys::None { name: shown },
+            (None, _, name) => Keys::None { name },
         }
     }
 }

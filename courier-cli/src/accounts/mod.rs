@@ -7,62 +7,32 @@ mod cache;
 mod database;
 mod homes;
 mod logins;
-mod name;
 mod quota;
 mod record;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use courier_core::account::options::AccountOptions;
+use courier_core::account::naming::AccountName;
 use courier_core::account::password::StoredPasswords;
 use courier_core::account::secret::Secret;
+use courier_core::account::{Account, Accounts, Lookup};
 use redb::{ReadableTable, StorageError};
 
 pub use homes::HomeError;
-pub use logins::{Answer, Conversation, LoginRules, Logins};
-pub use name::{AccountName, NameError};
+pub use logins::{Answer, Conversation, Directory, LoginRules, Logins};
 pub use quota::{QuotaError, parse_quota};
 pub use record::{Record, RecordError};
 
 use cache::Cache;
 use database::DatabaseFile;
 
+use crate::failure::chain;
 use crate::layout::Layout;
-
-/// An account as the services need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// What it is called.
-    pub name: AccountName,
-    /// Its home, where `.courier` files are read.
-    pub home: PathBuf,
-    /// Its maildir.
-    pub maildir: PathBuf,
-    /// `nnnS,nnnC`
-    pub quota: Option<String>,
-    /// `disableimap=1` and the like.
-    pub options: AccountOptions,
-    /// The user who owns its mail: the owner of the root's `home`.
-    pub uid: u32,
-    /// The group of its mail.
-    pub gid: u32,
-    passwords: StoredPasswords,
-}
-
-impl Account {
-    /// The stored forms of its password.
-    #[must_use]
-    pub fn passwords(&self) -> &StoredPasswords {
-        &self.passwords
-    }
-}
 
 /// Why the account database does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -112,16 +82,16 @@ pub enum AccountsError {
     NoSuchAccount(AccountName),
 }
 
-/// The accounts of one root.
+/// The embedded account database of one root.
 #[derive(Debug)]
-pub struct Accounts {
+pub struct AccountDatabase {
     file: DatabaseFile,
     cache: Cache,
     homes: PathBuf,
 }
 
-impl Accounts {
-    /// The accounts of this layout. Nothing is opened yet.
+impl AccountDatabase {
+    /// The database of this layout. Nothing is opened yet.
     #[must_use]
     pub fn new(layout: &Layout) -> Self {
         Self {
@@ -161,21 +131,21 @@ impl Accounts {
     ///
     /// # Errors
     /// If the database does not answer: the peer gets a temporary failure.
-    pub fn find(&self, name: &AccountName) -> Result<Option<Arc<Account>>, AccountsError> {
-        self.find_at(name, SystemTime::now())
+    pub fn look_up(&self, name: &AccountName) -> Result<Option<Arc<Account>>, AccountsError> {
+        self.look_up_at(name, SystemTime::now())
     }
 
-    fn find_at(
+    fn look_up_at(
         &self,
         name: &AccountName,
         now: SystemTime,
     ) -> Result<Option<Arc<Account>>, AccountsError> {
-        let stamp = self.file.stamp()?;
-        if let Some(known) = self.cache.recall(stamp, name.as_str()) {
+        let (stamp, key) = (self.file.stamp()?, name.to_string());
+        if let Some(known) = self.cache.recall(stamp, &key) {
             return Ok(known);
         }
         let octets = self.file.read(|accounts| {
-            let octets = accounts.get(name.as_str())?;
+            let octets = accounts.get(key.as_str())?;
             Ok(octets.map(|octets| octets.value().to_vec()))
         })?;
         let account = match octets {
@@ -183,17 +153,9 @@ impl Accounts {
             None => None,
         };
         if stamp.is_settled(now) {
-            self.cache.remember(stamp, name.as_str(), account.clone());
+            self.cache.remember(stamp, key, account.clone());
         }
         Ok(account)
-    }
-
-    /// What [`Self::find`] would say at once, without waiting for the disk but for a
-    /// look at the state of the file.
-    #[must_use]
-    pub fn recall(&self, name: &AccountName) -> Option<Option<Arc<Account>>> {
-        let stamp = self.file.stamp().ok()?;
-        self.cache.recall(stamp, name.as_str())
     }
 
     /// Shows every account, sorted by name, as long as `each` wants more.
@@ -208,7 +170,7 @@ impl Accounts {
         self.file.read(|accounts| {
             for entry in accounts.iter()? {
                 let (name, octets) = entry?;
-                let parsed = stored_name(name.value());
+                let parsed = AccountName::parse(name.value()).ok();
                 let name = parsed.ok_or_else(|| {
                     self.file
                         .damaged(&format!("a name {:?} that is none", name.value()))
@@ -227,12 +189,12 @@ impl Accounts {
     /// # Errors
     /// If there is such an account, or the database does not answer.
     pub fn add(&self, name: &AccountName, record: &Record) -> Result<(), AccountsError> {
-        let octets = encode(name, record)?;
+        let (key, octets) = (name.to_string(), encode(name, record)?);
         self.file.write(|accounts| {
-            if accounts.get(name.as_str())?.is_some() {
+            if accounts.get(key.as_str())?.is_some() {
                 return Err(AccountsError::Exists(name.clone()));
             }
-            accounts.insert(name.as_str(), octets.as_slice())?;
+            accounts.insert(key.as_str(), octets.as_slice())?;
             Ok(())
         })
     }
@@ -246,14 +208,15 @@ impl Accounts {
         name: &AccountName,
         passwords: &StoredPasswords,
     ) -> Result<(), AccountsError> {
+        let key = name.to_string();
         self.file.write(|accounts| {
-            let octets = match accounts.get(name.as_str())? {
+            let octets = match accounts.get(key.as_str())? {
                 Some(octets) => octets.value().to_vec(),
                 None => return Err(AccountsError::NoSuchAccount(name.clone())),
             };
             let mut record = decode(name, &octets)?;
             record.passwords = passwords.clone();
-            accounts.insert(name.as_str(), encode(name, &record)?.as_slice())?;
+            accounts.insert(key.as_str(), encode(name, &record)?.as_slice())?;
             Ok(())
         })
     }
@@ -263,8 +226,9 @@ impl Accounts {
     /// # Errors
     /// If there is no such account, or the database does not answer.
     pub fn remove(&self, name: &AccountName) -> Result<(), AccountsError> {
+        let key = name.to_string();
         self.file
-            .write(|accounts| match accounts.remove(name.as_str())? {
+            .write(|accounts| match accounts.remove(key.as_str())? {
                 Some(_) => Ok(()),
                 None => Err(AccountsError::NoSuchAccount(name.clone())),
             })
@@ -279,51 +243,67 @@ impl Accounts {
         self.file.scram_key().map(Secret::from)
     }
 
-    /// Home and maildir of an account with this record.
+    /// Home and maildir of an account with this record; `None` for a name that cannot
+    /// be a directory, as long as the record says no other home.
     #[must_use]
-    pub fn places(&self, name: &AccountName, record: &Record) -> (PathBuf, PathBuf) {
-        let usual = || self.homes.join(name.default_home());
-        let home = record.home.clone().unwrap_or_else(usual);
-        let maildir = record.maildir.as_deref().unwrap_or(Path::new("Maildir"));
-        let maildir = home.join(maildir);
-        (home, maildir)
+    pub fn places(&self, name: &AccountName, record: &Record) -> Option<(PathBuf, PathBuf)> {
+        let usual = || Some(self.homes.join(name.home()?));
+        let home = record.home.clone().or_else(usual)?;
+        let maildir = home.join(record.maildir.as_deref().unwrap_or(Path::new("Maildir")));
+        Some((home, maildir))
     }
 
     /// Makes home and maildir of an account with this record, as far as they are not
     /// there, owned by the owner of the root's `home` if we are root; durable.
     ///
     /// # Errors
-    /// If something is in the way, or the system refuses.
+    /// If the name cannot be a directory, something is in the way, or the system
+    /// refuses.
     pub fn make_home(&self, name: &AccountName, record: &Record) -> Result<(), HomeError> {
-        let (home, maildir) = self.places(name, record);
+        let places = self.places(name, record);
+        let (home, maildir) = places.ok_or_else(|| HomeError::Name(name.clone()))?;
         homes::make(&self.homes, &home, &maildir)
     }
 
     fn account(&self, name: &AccountName, octets: &[u8]) -> Result<Account, AccountsError> {
         let record = decode(name, octets)?;
-        let (home, maildir) = self.places(name, &record);
-        let owner = fs::metadata(&self.homes).map_err(|source| AccountsError::Io {
-            path: self.homes.clone(),
-            source,
-        })?;
+        let places = self.places(name, &record);
+        let (home, _) = places.ok_or_else(|| self.file.damaged(&format!("{name} has no home")))?;
         Ok(Account {
-            name: name.clone(),
+            login: name.clone(),
+            address: name.to_string(),
+            full_name: None,
             home,
-            maildir,
+            maildir: record.maildir,
             quota: record.quota,
             options: record.options,
-            uid: owner.uid(),
-            gid: owner.gid(),
+            owner: None,
             passwords: record.passwords,
         })
     }
 }
 
-/// The name of an account as the database has it: without quotes.
-fn stored_name(text: &str) -> Option<AccountName> {
-    let login = courier_core::account::login::Login::parse(text.as_bytes()).ok()?;
-    let name = AccountName::from_login(&login).ok()?;
-    (name.as_str() == text).then_some(name)
+impl Accounts for AccountDatabase {
+    fn find(&self, name: &AccountName) -> Lookup {
+        match self.look_up(name) {
+            Ok(account) => found(account),
+            Err(error) => Lookup::Unavailable(chain(&error)),
+        }
+    }
+}
+
+impl Directory for AccountDatabase {
+    fn recall(&self, name: &AccountName) -> Option<Lookup> {
+        let stamp = self.file.stamp().ok()?;
+        self.cache.recall(stamp, &name.to_string()).map(found)
+    }
+}
+
+fn found(account: Option<Arc<Account>>) -> Lookup {
+    match account {
+        Some(account) => Lookup::Found(Box::new(Account::clone(&account))),
+        None => Lookup::Unknown,
+    }
 }
 
 fn encode(name: &AccountName, record: &Record) -> Result<Vec<u8>, AccountsError> {

@@ -37,8 +37,8 @@ impl Place {
     }
 
     /// The accounts, as one more process would see them.
-    fn accounts(&self) -> Accounts {
-        Accounts::new(&self.layout)
+    fn accounts(&self) -> AccountDatabase {
+        AccountDatabase::new(&self.layout)
     }
 }
 
@@ -54,10 +54,10 @@ fn record(password: &str) -> Record {
     }
 }
 
-fn names(accounts: &Accounts) -> Vec<String> {
+fn names(accounts: &AccountDatabase) -> Vec<String> {
     let mut names = Vec::new();
     let listed = accounts.for_each(|account| {
-        names.push(account.name.to_string());
+        names.push(account.address);
         ControlFlow::Continue(())
     });
     listed.unwrap();
@@ -71,16 +71,16 @@ fn an_account_is_added_found_changed_and_removed() {
     accounts.create().unwrap();
     accounts.create().unwrap();
     let ann = name("ann@example.com");
-    assert_eq!(accounts.find(&ann).unwrap(), None);
+    assert_eq!(accounts.look_up(&ann).unwrap(), None);
     let first = Record {
         quota: Some("1000S".to_owned()),
         ..record("a")
     };
     accounts.add(&ann, &first).unwrap();
     accounts.add(&name("bob"), &record("b")).unwrap();
-    let found = accounts.find(&ann).unwrap().unwrap();
+    let found = accounts.look_up(&ann).unwrap().unwrap();
     assert_eq!(found.home, place.layout.home.join("example.com/ann"));
-    assert_eq!(found.maildir, found.home.join("Maildir"));
+    assert_eq!(found.maildir(), found.home.join("Maildir"));
     assert_eq!(found.quota.as_deref(), Some("1000S"));
     assert_eq!(names(&accounts), ["ann@example.com", "bob"]);
     let again = accounts.add(&ann, &record("x"));
@@ -88,13 +88,13 @@ fn an_account_is_added_found_changed_and_removed() {
     accounts
         .set_passwords(&ann, &record("new").passwords)
         .unwrap();
-    let changed = accounts.find(&ann).unwrap().unwrap();
+    let changed = accounts.look_up(&ann).unwrap().unwrap();
     assert_eq!(
-        (&changed.quota, changed.passwords()),
+        (&changed.quota, &changed.passwords),
         (&found.quota, &record("new").passwords)
     );
     accounts.remove(&ann).unwrap();
-    assert_eq!(accounts.find(&ann).unwrap(), None);
+    assert_eq!(accounts.look_up(&ann).unwrap(), None);
     let gone = accounts.remove(&ann);
     assert!(matches!(gone, Err(AccountsError::NoSuchAccount(_))));
     let gone = accounts.set_passwords(&ann, &StoredPasswords::default());
@@ -112,7 +112,7 @@ fn home_and_maildir_may_be_elsewhere() {
             maildir: maildir.map(PathBuf::from),
             ..Record::default()
         };
-        let (home, maildir) = accounts.places(&ann, &record);
+        let (home, maildir) = accounts.places(&ann, &record).unwrap();
         (home.display().to_string(), maildir.display().to_string())
     };
     let pair = |home: &str, maildir: &str| (home.to_owned(), maildir.to_owned());
@@ -139,10 +139,10 @@ fn what_another_process_changes_is_seen_at_once() {
     for round in 0..50 {
         let password = record(&round.to_string());
         program.add(&ann, &password).unwrap();
-        let found = server.find(&ann).unwrap().unwrap();
-        assert_eq!(found.passwords(), &password.passwords);
+        let found = server.look_up(&ann).unwrap().unwrap();
+        assert_eq!(&found.passwords, &password.passwords);
         program.remove(&ann).unwrap();
-        assert_eq!(server.find(&ann).unwrap(), None);
+        assert_eq!(server.look_up(&ann).unwrap(), None);
     }
 }
 
@@ -153,17 +153,17 @@ fn a_settled_database_is_not_read_twice() {
     accounts.create().unwrap();
     let (ann, bob) = (name("ann"), name("bob"));
     accounts.add(&ann, &record("a")).unwrap();
-    accounts.find(&ann).unwrap();
+    accounts.look_up(&ann).unwrap();
     assert_eq!(accounts.recall(&ann), None, "it has just changed");
     let later = SystemTime::now() + Duration::from_secs(3);
-    let found = accounts.find_at(&ann, later).unwrap();
+    let found = accounts.look_up_at(&ann, later).unwrap();
     assert!(found.is_some());
-    assert_eq!(accounts.find_at(&bob, later).unwrap(), None);
-    assert_eq!(accounts.recall(&ann), Some(found));
-    assert_eq!(accounts.recall(&bob), Some(None));
+    assert_eq!(accounts.look_up_at(&bob, later).unwrap(), None);
+    assert_eq!(accounts.recall(&ann), Some(super::found(found)));
+    assert_eq!(accounts.recall(&bob), Some(Lookup::Unknown));
     place.accounts().add(&bob, &record("b")).unwrap();
     assert_eq!(accounts.recall(&ann), None);
-    assert!(accounts.find(&bob).unwrap().is_some());
+    assert!(accounts.look_up(&bob).unwrap().is_some());
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_database_that_others_can_read_grants_nothing() {
     let place = Place::new();
     let accounts = place.accounts();
     assert!(matches!(
-        accounts.find(&name("ann")),
+        accounts.look_up(&name("ann")),
         Err(AccountsError::Missing(_))
     ));
     accounts.create().unwrap();
@@ -179,7 +179,7 @@ fn a_database_that_others_can_read_grants_nothing() {
     assert_eq!(mode & 0o777, 0o600);
     fs::set_permissions(accounts.path(), fs::Permissions::from_mode(0o640)).unwrap();
     assert!(matches!(
-        accounts.find(&name("ann")),
+        accounts.look_up(&name("ann")),
         Err(AccountsError::Exposed(_))
     ));
 }
@@ -207,8 +207,8 @@ fn a_damaged_database_is_an_error_and_no_panic() {
         }
         fs::write(accounts.path(), &broken).unwrap();
         // Right or an error; never another's password, never a panic.
-        if let Ok(Some(found)) = place.accounts().find(&name("user7")) {
-            assert_eq!(found.name, name("user7"));
+        if let Ok(Some(found)) = place.accounts().look_up(&name("user7")) {
+            assert_eq!(found.login, name("user7"));
         }
     }
 }
@@ -219,7 +219,7 @@ fn a_damaged_database_is_an_error_and_no_panic() {
 fn adds_accounts_until_it_is_killed() {
     let root = PathBuf::from(std::env::var_os("COURIER_TEST_ROOT").unwrap());
     let round = std::env::var("COURIER_TEST_ROUND").unwrap();
-    let accounts = Accounts::new(&Layout::in_root(&root));
+    let accounts = AccountDatabase::new(&Layout::in_root(&root));
     accounts.create().unwrap();
     let mut log = fs::OpenOptions::new()
         .append(true)
@@ -257,7 +257,7 @@ fn what_was_added_before_a_kill_is_there_after_it() {
         }
         // A server reads all the while.
         for _ in 0..round % 4 {
-            reader.find(&name("nobody")).unwrap();
+            reader.look_up(&name("nobody")).unwrap();
             std::thread::sleep(Duration::from_micros(round * 700));
         }
         child.kill().unwrap();
@@ -268,7 +268,7 @@ fn what_was_added_before_a_kill_is_there_after_it() {
         assert!(logged.is_subset(&there));
         assert!(there.len() - logged.len() <= usize::try_from(round).unwrap() + 1);
         let last = name(log.lines().last().unwrap());
-        assert!(reader.find(&last).unwrap().is_some());
+        assert!(reader.look_up(&last).unwrap().is_some());
     }
 }
 
@@ -276,8 +276,8 @@ fn what_was_added_before_a_kill_is_there_after_it() {
 struct Rules;
 
 impl LoginRules for Rules {
-    fn account(&self, login: &Login) -> Option<AccountName> {
-        AccountName::from_login(login).ok()
+    fn accounts(&self, login: &Login) -> Vec<AccountName> {
+        AccountName::parse(login.as_str()).into_iter().collect()
     }
 
     fn admits(&self, account: &Account) -> bool {
@@ -302,25 +302,26 @@ fn logins(place: &Place) -> Logins {
         ..record("sesame")
     };
     accounts.add(&name("bob@example.com"), &shut_out).unwrap();
-    Logins::new(accounts, Disks::new(StdDisk::new(1)), 2)
+    let key = accounts.server_key().unwrap();
+    Logins::new(Arc::new(accounts), key, Disks::new(StdDisk::new(1)), 2)
 }
 
 #[tokio::test]
 async fn a_password_opens_its_account_and_no_other() {
     let place = Place::new();
     let logins = logins(&place);
-    let check = |user: &str, password: &str| logins.check(Some(name(user)), Secret::from(password));
+    let check = |user: &str, password: &str| logins.check(vec![name(user)], Secret::from(password));
     let Answer::Accepted(account) = check("ann@example.com", "sesame").await else {
         panic!("refused")
     };
-    assert_eq!(account.name, name("ann@example.com"));
+    assert_eq!(account.login, name("ann@example.com"));
     assert_eq!(check("ann@example.com", "simsim").await, Answer::Refused);
     assert_eq!(check("nobody@example.com", "sesame").await, Answer::Refused);
     assert_eq!(
-        logins.check(None, Secret::from("sesame")).await,
+        logins.check(Vec::new(), Secret::from("sesame")).await,
         Answer::Refused
     );
-    fs::remove_file(logins.accounts().path()).unwrap();
+    fs::remove_file(place.accounts().path()).unwrap();
     assert_eq!(
         check("ann@example.com", "sesame").await,
         Answer::Unavailable
@@ -335,7 +336,7 @@ async fn too_many_logins_at_once_are_put_off_and_none_is_forgotten() {
         .map(|_| {
             let logins = logins.clone();
             let ann = name("ann@example.com");
-            tokio::spawn(async move { logins.check(Some(ann), Secret::from("wrong")).await })
+            tokio::spawn(async move { logins.check(vec![ann], Secret::from("wrong")).await })
         })
         .collect();
     let mut put_off = 0;
@@ -348,7 +349,7 @@ async fn too_many_logins_at_once_are_put_off_and_none_is_forgotten() {
     }
     assert!(put_off > 0);
     let ann = name("ann@example.com");
-    let later = logins.check(Some(ann), Secret::from("sesame")).await;
+    let later = logins.check(vec![ann], Secret::from("sesame")).await;
     assert!(matches!(later, Answer::Accepted(_)));
 }
 
@@ -361,7 +362,7 @@ async fn sasl_is_led_to_its_verdict() {
     let mut right = start();
     let verdict = right.begin(plain("ann@example.com", "sesame")).await;
     assert_eq!(verdict, Verdict::Accepted);
-    assert_eq!(right.account().unwrap().name, name("ann@example.com"));
+    assert_eq!(right.account().unwrap().login, name("ann@example.com"));
     for (user, password) in [
         ("ann@example.com", "x"),
         ("nobody@example.com", "sesame"),

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use courier_core::account::Account;
+use courier_core::account::naming::AccountName;
 use courier_core::account::password::{Salts, StoredPasswords};
 
 use super::{print, terminal};
-use crate::accounts::{
-    Account, AccountName, Accounts, AccountsError, HomeError, Record, parse_quota,
-};
+use crate::accounts::{AccountDatabase, AccountsError, HomeError, Record, parse_quota};
 use crate::failure::{Failure, Status};
 use crate::layout::Layout;
 use crate::random;
@@ -71,7 +71,7 @@ pub(super) struct Show {
 
 impl Command {
     pub(super) fn run(self, layout: &Layout) -> Result<ExitCode, Failure> {
-        let accounts = Accounts::new(layout);
+        let accounts = AccountDatabase::new(layout);
         match self {
             Self::Add(add) => add.run(&accounts),
             Self::List => list(&accounts),
@@ -83,7 +83,7 @@ impl Command {
             }
             Self::Show(show) => {
                 let name = name(&show.address)?;
-                let account = accounts.find(&name)?;
+                let account = accounts.look_up(&name)?;
                 let account = account.ok_or_else(|| AccountsError::NoSuchAccount(name))?;
                 print(&describe(&account))
             }
@@ -92,7 +92,7 @@ impl Command {
 }
 
 impl Add {
-    fn run(&self, accounts: &Accounts) -> Result<ExitCode, Failure> {
+    fn run(&self, accounts: &AccountDatabase) -> Result<ExitCode, Failure> {
         let name = name(&self.address)?;
         let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error.to_string());
         let quota = self.quota.as_deref().map(parse_quota).transpose();
@@ -100,7 +100,7 @@ impl Add {
         let home = self.home.as_deref().map(std::path::absolute).transpose();
         let home = home.map_err(|error| usage(&format!("--home: {error}")))?;
         // Before anybody is asked for a password in vain.
-        match accounts.find(&name) {
+        match accounts.look_up(&name) {
             Ok(Some(_)) => return Err(AccountsError::Exists(name).into()),
             Ok(None) | Err(AccountsError::Missing(_)) => {}
             Err(error) => return Err(error.into()),
@@ -120,9 +120,9 @@ impl Add {
 }
 
 impl Passwd {
-    fn run(&self, accounts: &Accounts) -> Result<ExitCode, Failure> {
+    fn run(&self, accounts: &AccountDatabase) -> Result<ExitCode, Failure> {
         let name = name(&self.address)?;
-        if accounts.find(&name)?.is_none() {
+        if accounts.look_up(&name)?.is_none() {
             return Err(AccountsError::NoSuchAccount(name).into());
         }
         let passwords = new_passwords(self.password_stdin)?;
@@ -131,10 +131,10 @@ impl Passwd {
     }
 }
 
-fn list(accounts: &Accounts) -> Result<ExitCode, Failure> {
+fn list(accounts: &AccountDatabase) -> Result<ExitCode, Failure> {
     let mut status = Ok(ExitCode::SUCCESS);
     let listed = accounts.for_each(|account| {
-        status = print(&format!("{}\n", account.name));
+        status = print(&format!("{}\n", account.address));
         match status {
             Ok(_) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
@@ -146,16 +146,14 @@ fn list(accounts: &Accounts) -> Result<ExitCode, Failure> {
 /// One `field=value` a line; of a password only the kinds in which it is stored.
 fn describe(account: &Account) -> String {
     let path = |path: &Path| path.display().to_string();
-    let forms = account.passwords().forms().iter();
+    let forms = account.passwords.forms().iter();
     let kinds: Vec<_> = forms.map(|form| kind(form.expose())).collect();
     let fields = [
-        ("address", account.name.to_string()),
+        ("address", account.address.clone()),
         ("home", path(&account.home)),
-        ("maildir", path(&account.maildir)),
+        ("maildir", path(&account.maildir())),
         ("quota", account.quota.clone().unwrap_or_default()),
         ("options", account.options.to_string()),
-        ("uid", account.uid.to_string()),
-        ("gid", account.gid.to_string()),
         ("password", kinds.join(",")),
     ];
     let lines = fields.iter().filter(|(_, value)| !value.is_empty());
@@ -210,7 +208,7 @@ impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
         let status = match &error {
             HomeError::NoHomes(_) => Status::Configuration,
-            HomeError::Path(_) => Status::Usage,
+            HomeError::Name(_) | HomeError::Path(_) => Status::Usage,
             HomeError::InTheWay(_) => Status::CannotCreate,
             HomeError::Io { source, .. } => Status::of(source),
         };

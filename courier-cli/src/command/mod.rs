@@ -1,6 +1,8 @@
 //! `courier`, the one program a newcomer runs: arguments, and one file a command.
 
 mod account;
+mod check;
+mod init;
 mod terminal;
 
 use std::ffi::OsString;
@@ -27,15 +29,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a root: configuration, certificate, empty spool; add to one what it lacks
+    Init(init::Init),
     /// Accounts of the embedded account database
     #[command(subcommand)]
     Account(account::Command),
+    /// Say all that is wrong with the configuration, by file and line
+    Check(check::Check),
 }
 
 impl Command {
     fn run(self, layout: &Layout) -> Result<ExitCode, Failure> {
         match self {
+            Self::Init(init) => init.run(layout),
             Self::Account(command) => command.run(layout),
+            Self::Check(check) => check.run(layout),
         }
     }
 }

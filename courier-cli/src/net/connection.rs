@@ -318,6 +318,8 @@ mod tests {
         let made = self_signed("localhost", courier_core::time::UnixSeconds(now)).expect("made");
         let certificate = folder.join("server.pem");
         std::fs::write(&certificate, made.key + &made.certificate).expect("written");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&certificate, private).expect("set");
         let source = Source {
             certificate,
             key: None,

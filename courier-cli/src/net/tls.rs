@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -39,6 +40,9 @@ pub enum CertificateError {
         /// `certificate` or `private key`.
         what: &'static str,
     },
+    /// A key that everybody can read is no secret (reliability.md section 5).
+    #[error("{} holds a private key and others can read it; chmod o= it", .0.display())]
+    Exposed(PathBuf),
     /// Key and certificate do not fit, or the key is of an unknown kind.
     #[error("the certificate {} cannot be used with its key", path.display())]
     Unusable {
@@ -248,6 +252,9 @@ fn pair(
     let key_file = key.unwrap_or(certificate);
     let key = PrivateKeyDer::from_pem_slice(&read(key_file)?)
         .map_err(|_| missing(key_file, "private key"))?;
+    if fs::metadata(key_file).is_ok_and(|facts| facts.permissions().mode() & 0o004 != 0) {
+        return Err(CertificateError::Exposed(key_file.to_path_buf()));
+    }
     let pair = CertifiedKey::from_der(chain, key, provider);
     pair.map(Arc::new)
         .map_err(|source| CertificateError::Unusable {
@@ -288,8 +295,14 @@ mod tests {
         fn put(&self, file: &str, host: &str) -> String {
             let made = self_signed(host, now()).expect("made");
             let pem = made.key + &made.certificate;
-            fs::write(self.0.path().join(file), pem).expect("written");
+            self.write(file, &pem);
             made.certificate
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            let path = self.0.path().join(file);
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("set");
         }
 
         fn source(&self) -> Source {
@@ -455,12 +468,25 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_everybody_can_read_is_refused() {
+        let folder = Folder::new();
+        folder.put("server.pem", "localhost");
+        let source = folder.source();
+        fs::set_permissions(&source.certificate, fs::Permissions::from_mode(0o644)).expect("set");
+        assert!(matches!(
+            Identity::load(&source),
+            Err(CertificateError::Exposed(_))
+        ));
+        fs::set_permissions(&source.certificate, fs::Permissions::from_mode(0o640)).expect("set");
+        assert!(Identity::load(&source).is_ok());
+    }
+
+    #[test]
     fn the_first_certificate_to_expire_is_known() {
         let folder = Folder::new();
         folder.put("server.pem", "localhost");
         let old = self_signed("old.example.com", NOW).expect("made");
-        let path = folder.0.path().join("server.pem.old.example.com");
-        fs::write(path, old.key + &old.certificate).expect("written");
+        folder.write("server.pem.old.example.com", &(old.key + &old.certificate));
         let identity = Identity::load(&folder.source()).expect("loaded");
         let expected = NOW.0 - NOW.0 % 86_400 + 820 * 86_400;
         assert_eq!(identity.expires(), Some(UnixSeconds(expected)));
