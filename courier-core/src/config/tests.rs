@@ -492,15 +492,10 @@ fn a_disk_that_fails_is_never_taken_for_a_setting_that_is_not_there() {
 #[test]
 fn files_with_passwords_are_for_their_owner_alone() {
     let mut world = root(&[("userdb", ""), ("authldaprc", ""), ("bofh", "")]);
-    let open = |disk: crate::disk::Disk| async move {
+    let open = |disk: disk::Disk| async move {
         for name in ["/r/etc/esmtpauthclient", "/r/etc/authpgsqlrc", "/r/etc/me"] {
             let octets = b"mx.example.org\n".to_vec();
-            let made = disk.create(
-                Path::new(name),
-                octets,
-                0o644,
-                crate::disk::Durability::Volatile,
-            );
+            let made = disk.create(Path::new(name), octets, 0o644, disk::Durability::Volatile);
             made.await.expect("made");
         }
     };
