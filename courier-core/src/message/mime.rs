@@ -191,10 +191,25 @@ impl<'a> Scanner<'a, '_> {
             part.header_size = self.tally.since(&begin);
         }
         match (cut, kind) {
+            (Some(delimiter), Kind::Message) => {
+                self.nothing(end, number);
+                Next::Delimiter(delimiter)
+            }
             (Some(delimiter), _) => Next::Delimiter(delimiter),
             (None, Kind::Message) => Next::Entity(end),
             (None, _) => Next::Body(end),
         }
+    }
+
+    /// Makes the empty message that a part cut off before its body encloses.
+    fn nothing(&mut self, at: usize, parent: usize) {
+        self.open.push(Open {
+            part: self.parts.len(),
+            body: self.tally,
+            boundary: None,
+            is_digest: false,
+        });
+        self.parts.push(Part::new(at as u64, Some(parent)));
     }
 
     /// Takes what it needs from a field; the first of a name counts.
@@ -454,6 +469,11 @@ mod tests {
         assert_eq!(
             default_outline(&outer("--o\nX: y\n--o\n--o--")),
             ["0 Multipart 3", "1 Leaf 0 \"\"", "1 Leaf 0 \"\""]
+        );
+        let cut = outer("--o\nContent-Type: message/rfc822\n--o--");
+        assert_eq!(
+            default_outline(&cut),
+            ["0 Multipart 2", "1 Message 0", "2 Leaf 0 \"\""]
         );
         assert_eq!(
             default_outline(&outer("--o\n\nopen")),
