@@ -3,8 +3,9 @@
 use courier_core::account::sasl::Verdict;
 use courier_core::time::Millis;
 use courier_smtp::reply::{Refusal, Reply};
-use courier_smtp::server::{MOST_INPUT, 
-    Aborted, Mechanisms, Outcome, Output, Server, Settings, Step, Tarpit, Tls, Transport,
+use courier_smtp::server::{
+    Aborted, MOST_INPUT, Mechanisms, Outcome, Output, Server, Settings, Step, Tarpit, Tls,
+    Transport,
 };
 
 use crate::talk::Talk;
