@@ -1,5 +1,4 @@
 //! What a session costs: taking commands apart, and carrying a message through.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
 use std::sync::Arc;

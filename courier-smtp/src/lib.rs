@@ -84,6 +84,7 @@ pub mod framing;
 pub mod parameter;
 pub mod reply;
 pub mod server;
+mod text;
 
 pub use client::Client;
 pub use server::Server;

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::text::{LINE, Pieces, printable};
+
 /// A reply code, 200 to 599.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u16);
@@ -284,6 +286,24 @@ impl Refusal {
         Self::fixed(550, 1, 1, "User unknown")
     }
 
+    /// `501 5.1.3`: a local part over 64 octets of which there is no account.
+    #[must_use]
+    pub fn local_part_too_long() -> Self {
+        Self::fixed(501, 1, 3, "The part before the @ is longer than 64 octets")
+    }
+
+    /// `456 4.1.1`: mail to this address bounced lately (the suppression list).
+    #[must_use]
+    pub fn suppressed_for_now() -> Self {
+        Self::fixed(456, 1, 1, "Mail to this address is suspended")
+    }
+
+    /// `556 5.1.1`: mail to this address bounces (the suppression list).
+    #[must_use]
+    pub fn suppressed() -> Self {
+        Self::fixed(556, 1, 1, "Mail to this address is undeliverable")
+    }
+
     /// `452 4.2.2`: the account is over its quota.
     #[must_use]
     pub fn over_quota() -> Self {
@@ -341,6 +361,18 @@ impl Refusal {
             8,
             "Sender domain cannot be looked up, try again later",
         )
+    }
+
+    /// `517 5.7.23`: SPF does not permit the client to send for this domain (RFC 7372).
+    #[must_use]
+    pub fn spf_failed() -> Self {
+        Self::fixed(517, 7, 23, "SPF does not permit this sender")
+    }
+
+    /// `417 4.7.24`: SPF cannot be evaluated now (RFC 7372).
+    #[must_use]
+    pub fn spf_unavailable() -> Self {
+        Self::fixed(417, 7, 24, "SPF cannot be evaluated, try again later")
     }
 
     /// `553 5.7.1`: not the authenticated user's own address.
@@ -410,17 +442,6 @@ impl From<Refusal> for Reply {
     }
 }
 
-impl TryFrom<Reply> for Refusal {
-    type Error = Reply;
-
-    fn try_from(reply: Reply) -> Result<Self, Reply> {
-        match reply.severity() {
-            Severity::Temporary | Severity::Permanent => Ok(Self(reply)),
-            Severity::Success | Severity::Intermediate => Err(reply),
-        }
-    }
-}
-
 /// Code, whether another line follows, and text of a line of a reply.
 #[must_use]
 pub fn split_line(line: &[u8]) -> Option<(Code, Follows, &[u8])> {
@@ -471,52 +492,6 @@ fn split_enhanced(code: Code, text: &str) -> (Option<Enhanced>, &str) {
     }
 }
 
-/// The text with everything replaced that has no place in a reply; borrowed if there
-/// is nothing.
-fn printable(text: &str, charset: Charset) -> Cow<'_, str> {
-    let fine = |c: char| match c {
-        ' '..='~' | '\n' => true,
-        '\t' | '\0'..='\x1f' | '\x7f' => false,
-        other => charset == Charset::Utf8 && !other.is_control(),
-    };
-    if text.chars().all(fine) {
-        return Cow::Borrowed(text);
-    }
-    let replace = |c| match c {
-        c if fine(c) => c,
-        '\t' => ' ',
-        _ => '?',
-    };
-    Cow::Owned(text.chars().map(replace).collect())
-}
-
-/// A line in pieces of at most `width` octets, broken between characters and, where
-/// possible, behind a blank.
-struct Pieces<'a> {
-    rest: Option<&'a str>,
-    width: usize,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest?;
-        if rest.len() <= self.width {
-            self.rest = None;
-            return Some(rest);
-        }
-        let end = rest.floor_char_boundary(self.width);
-        let (piece, _) = rest.split_at_checked(end)?;
-        let end = piece.rfind(' ').map_or(end, |blank| blank + 1);
-        let (piece, after) = rest.split_at_checked(end)?;
-        self.rest = Some(after);
-        Some(piece)
-    }
-}
-
-/// Most octets of a line of a reply, with CRLF (RFC 5321 §4.5.3.1.5).
-const LINE: usize = 512;
 /// Most octets of one reply of ours.
 pub const LONGEST: usize = 32 * 1024;
 

@@ -13,8 +13,8 @@ mod transaction;
 
 pub use limits::{Excess, HANDSHAKE_WAIT, Limits, MOST_RECIPIENTS, RATE_WINDOW};
 pub use output::{
-    Aborted, Answer, Authentication, Commit, Data, Expand, Expanded, Outcome, Output, Replies,
-    Step, Verified, Verify,
+    Aborted, Answer, Authentication, Commit, Data, Expand, Expanded, MOST_INPUT, Outcome, Output,
+    Replies, Step, Verified, Verify,
 };
 pub use session::{Server, Transport};
 pub use settings::{

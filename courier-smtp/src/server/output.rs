@@ -82,7 +82,8 @@ pub enum Output<'b> {
         /// What the client gave.
         argument: String,
     },
-    /// Read more, wait for an answer that is due, or poll again at the deadline.
+    /// Read more (unless [`MOST_INPUT`] octets are in the buffer: then they wait for a
+    /// pause or an answer), or poll again at the deadline.
     Wait {
         /// When to poll at the latest.
         deadline: Millis,
@@ -90,6 +91,11 @@ pub enum Output<'b> {
     /// Close the connection.
     Close,
 }
+
+/// No session waits for more input while it is shown so many octets: a host whose buffer
+/// holds them stops reading until some are consumed. Thus a client that sends on through
+/// a pause of the tar pit fills its own buffers, not ours.
+pub const MOST_INPUT: usize = 16 * 1024;
 
 /// What a poll gave: use the output, then drop the consumed octets from the front of
 /// the buffer.

@@ -22,6 +22,10 @@ use crate::reply::{Charset, Refusal, Reply, Severity};
 /// [`Output`] says, and drops the octets that were consumed. Questions carry tokens;
 /// while one is open nothing is consumed, so the client waits. The front page of the
 /// crate has a whole session.
+///
+/// When the client closes the connection or the host stops, the session is dropped, and
+/// with it an open transaction; only a message whose commit was asked for is still to be
+/// kept or dropped as a whole.
 #[derive(Debug)]
 pub struct Server {
     pub(super) settings: Arc<Settings>,
@@ -401,6 +405,9 @@ impl Server {
         }
         if self.out.rest().len() >= ENOUGH {
             return self.flushed();
+        }
+        if self.shutting_down {
+            self.pause = Pause::None; // nothing is read any more
         }
         if self.pause == Pause::None {
             return None;

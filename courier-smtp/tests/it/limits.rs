@@ -4,7 +4,8 @@ use courier_core::account::sasl::Verdict;
 use courier_core::time::Millis;
 use courier_smtp::reply::{Refusal, Reply};
 use courier_smtp::server::{
-    Aborted, Mechanisms, Outcome, Output, Server, Settings, Step, Tarpit, Tls, Transport,
+    Aborted, MOST_INPUT, Mechanisms, Outcome, Output, Server, Settings, Step, Tarpit, Tls,
+    Transport,
 };
 
 use crate::talk::Talk;
@@ -338,6 +339,14 @@ fn a_graceful_stop() {
     assert!(idle.say("").starts_with("421 4.3.2"));
     assert!(idle.closed);
 
+    let mut stuck = talk(|s| s.tarpit = Tarpit::On);
+    stuck.say("WHAT\r\n");
+    stuck.server.shutdown();
+    assert!(
+        stuck.say("").starts_with("421 4.3.2"),
+        "the tar pit does not hold it up"
+    );
+
     let mut busy = talk(|_| {});
     data(&mut busy);
     busy.server.shutdown();
@@ -374,6 +383,24 @@ fn early_talkers_are_recorded() {
     assert!(server.is_early_talker());
     let patient = talk(|_| {});
     assert!(!patient.server.is_early_talker());
+}
+
+#[test]
+fn no_input_within_the_limit_stops_a_session() {
+    // The longest lines that may wait for their end are shorter than what a host holds.
+    let plain = Mechanisms {
+        plain: vec!["PLAIN".to_owned()],
+        tls: Vec::new(),
+    };
+    let mut talk = talk(|s| s.mechanisms = plain);
+    talk.verdict = Verdict::Challenge(Vec::new());
+    for opening in ["", "AUTH PLAIN\r\n"] {
+        talk.say(opening);
+        let held = talk.server.poll(talk.now, &[b'A'; MOST_INPUT]).consumed;
+        assert!(held > 0, "behind {opening}");
+        talk = self::talk(|s| s.mechanisms.plain = vec!["PLAIN".to_owned()]);
+        talk.verdict = Verdict::Challenge(Vec::new());
+    }
 }
 
 #[test]
