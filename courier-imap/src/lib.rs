@@ -5,4 +5,6 @@ pub mod envelope;
 pub mod grammar;
 pub mod search;
 pub mod section;
+pub mod session;
 pub mod structure;
+pub mod view;

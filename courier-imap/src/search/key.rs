@@ -69,11 +69,11 @@ pub enum Key {
     /// Recent.
     Recent,
     /// The key is false.
-    Not(Box<Key>),
+    Not(Box<Self>),
     /// Either key is true.
-    Or(Box<Key>, Box<Key>),
+    Or(Box<Self>, Box<Self>),
     /// All keys are true.
-    And(Vec<Key>),
+    And(Vec<Self>),
 }
 
 impl Key {
