@@ -161,7 +161,7 @@ pub enum Op {
 }
 
 /// A lock held through a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockId(pub u64);
 
 /// What a successful operation gives.
@@ -341,7 +341,7 @@ pub type DiskTask<'a, T> = Task<'a, Vec<Op>, Vec<Outcome>, T>;
 
 /// Prepares a procedure on files.
 ///
-/// ```ignore
+/// ```
 /// use courier_core::disk::{self, Durability};
 /// use courier_core::testing::MemDisk;
 /// use std::path::Path;

@@ -1,0 +1,1 @@
+//! What every driver must do alike: one suite, run by the tests of each.
