@@ -3,10 +3,21 @@
 //! One name a line, UTF-8, in the order they were added. Names that we do not know
 //! (other namespaces, folders that are gone) stay.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use courier_core::disk::{Disk, DiskError};
+
+use crate::lock::{self, Lock, LockError};
+use crate::replace::{is_absent, replace};
+use crate::writer::Writer;
+
 /// The subscriptions of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscriptions {
     names: Vec<String>,
+    keys: HashSet<String>,
 }
 
 /// The file's name in the top maildir.
@@ -30,8 +41,9 @@ impl Subscriptions {
     /// The file's text.
     #[must_use]
     pub fn print(&self) -> Vec<u8> {
-        let mut text = self.names.join("\n").into_bytes();
-        if !text.is_empty() {
+        let mut text = Vec::new();
+        for name in &self.names {
+            text.extend_from_slice(name.as_bytes());
             text.push(b'\n');
         }
         text
@@ -45,14 +57,14 @@ impl Subscriptions {
     /// Whether a name is on the list.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|known| same(known, name))
+        self.keys.contains(key(name).as_ref())
     }
 
     /// Adds a name at the end; `false` if it was there, or cannot stand in the file:
     /// an empty name, or one with control characters.
     pub fn insert(&mut self, name: &str) -> bool {
         let fits = !name.is_empty() && !name.chars().any(char::is_control);
-        let new = fits && !self.contains(name);
+        let new = fits && self.keys.insert(key(name).into_owned());
         if new {
             self.names.push(name.to_owned());
         }
@@ -61,29 +73,98 @@ impl Subscriptions {
 
     /// Takes a name off; `false` if it was not there.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.names.len();
-        self.names.retain(|known| !same(known, name));
-        self.names.len() < before
+        let key_of_name = key(name);
+        let there = self.keys.remove(key_of_name.as_ref());
+        if there {
+            self.names.retain(|known| key(known) != key_of_name);
+        }
+        there
     }
 }
 
-/// Courier: a leading `INBOX` in any case is passed over on both sides, the rest is
-/// compared octet by octet.
-fn same(a: &str, b: &str) -> bool {
-    let split = |name: &str| -> (bool, String) {
-        match name.get(..5) {
-            Some(prefix) if prefix.eq_ignore_ascii_case("inbox") => {
-                (true, name.get(5..).unwrap_or_default().to_owned())
-            }
-            _ => (false, name.to_owned()),
+/// What is compared. Courier: `INBOX` at the front in any case, the rest octet by
+/// octet.
+fn key(name: &str) -> Cow<'_, str> {
+    match name.split_at_checked(5) {
+        Some((inbox, rest)) if inbox.eq_ignore_ascii_case("INBOX") => {
+            Cow::Owned(format!("INBOX{rest}"))
         }
-    };
-    split(a) == split(b)
+        _ => Cow::Borrowed(name),
+    }
 }
+
+/// Reads an account's subscriptions; none if there is no file.
+///
+/// # Errors
+/// What the disk says, [`TooLong`](SubscriptionError::TooLong) for a file that nobody
+/// wrote by subscribing.
+pub async fn load(disk: &Disk, maildir: &Path) -> Result<Subscriptions, SubscriptionError> {
+    let path = maildir.join(FILE);
+    match disk.read(&path, 0..LIMIT + 1).await {
+        Ok(octets) if octets.len() as u64 > LIMIT => Err(SubscriptionError::TooLong { path }),
+        Ok(octets) => Ok(Subscriptions::parse(&octets)),
+        // What can be made anew is not worth a refusal (a directory, a FIFO, a link).
+        Err(error) if is_absent(error.kind) => Ok(Subscriptions::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Adds names to the subscriptions or takes names off, durably. Gives whether the
+/// list changed.
+///
+/// # Errors
+/// When the lock is held by another, or the disk refuses; the list is then as it was.
+pub async fn change(
+    disk: &Disk,
+    maildir: &Path,
+    edit: impl FnOnce(&mut Subscriptions) -> bool + Send,
+    writer: &Writer,
+) -> Result<bool, SubscriptionError> {
+    let tmp = maildir.join("tmp");
+    let lock = Lock::take(disk, &tmp, LOCK, writer, lock::PATIENCE).await?;
+    let changed = async {
+        let mut list = load(disk, maildir).await?;
+        if !edit(&mut list) {
+            return Ok(false);
+        }
+        let target = maildir.join(FILE);
+        replace(disk, &tmp, &target, list.print(), writer).await?;
+        Ok(true)
+    }
+    .await;
+    lock.release(disk).await;
+    changed
+}
+
+/// Why subscriptions were not read or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// Beyond 16 MiB.
+    #[error("{} is longer than any list of subscriptions; remove it", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another session is changing it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+const LIMIT: u64 = 16 << 20;
+
+/// Not the folder's own lock: a scan must not hold up a subscription.
+const LOCK: &str = "courier-subscriptions.lock";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::tests::writer;
+    use courier_core::disk;
+    use courier_core::testing::{MemDisk, Promises, crash_everywhere, fail_everywhere};
     use proptest::prelude::*;
 
     #[test]
@@ -98,6 +179,57 @@ mod tests {
         assert!(list.remove("inbox.Sent"));
         assert!(!list.remove("INBOX.Sent"));
         assert_eq!(list.iter().collect::<Vec<_>>(), ["#shared.a", "INBOX.é"]);
+    }
+
+    fn edit(disk: &mut MemDisk, edit: fn(&mut Subscriptions) -> bool) -> bool {
+        let writer = writer(disk.now());
+        let task = disk::task(|disk| async move {
+            change(&disk, Path::new("/m"), edit, &writer).await
+        });
+        disk.run(task).expect("changed")
+    }
+
+    #[test]
+    fn a_subscription_is_durable_and_the_lock_is_given_back() {
+        let mut disk = MemDisk::new();
+        disk.plant_directory("/m/tmp");
+        assert!(edit(&mut disk, |list| list.insert("INBOX.a")));
+        assert!(!edit(&mut disk, |list| list.insert("INBOX.a")));
+        let disk = disk.crash_losing_all();
+        assert_eq!(disk.contents("/m/courierimapsubscribed").as_deref(), Some(b"INBOX.a\n".as_ref()));
+        assert!(disk.names("/m/tmp").iter().all(|name| name != LOCK));
+    }
+
+    #[test]
+    fn a_list_that_is_a_directory_is_begun_anew() {
+        let mut disk = MemDisk::new();
+        disk.plant_directory("/m/tmp");
+        disk.plant_directory("/m/courierimapsubscribed");
+        assert!(edit(&mut disk, |list| list.insert("INBOX.a")));
+        assert_eq!(disk.contents("/m/courierimapsubscribed").as_deref(), Some(b"INBOX.a\n".as_ref()));
+    }
+
+    #[test]
+    fn a_subscription_survives_any_crash_once_it_is_promised() {
+        let mut start = MemDisk::new();
+        start.plant_directory("/m/tmp");
+        start.plant_file("/m/courierimapsubscribed", b"INBOX.a\n");
+        let writer = writer(start.now());
+        let subscribe = |promises: Promises<()>| {
+            let writer = writer.clone();
+            disk::task(|disk| async move {
+                change(&disk, Path::new("/m"), |list| list.insert("INBOX.b"), &writer).await?;
+                promises.make(());
+                Ok::<(), SubscriptionError>(())
+            })
+        };
+        let check = |disk: &mut MemDisk, promised: bool| {
+            let there = disk.contents("/m/courierimapsubscribed").expect("a list");
+            let new = b"INBOX.a\nINBOX.b\n";
+            assert!(there == new || !promised && there == b"INBOX.a\n", "{}", disk.show());
+        };
+        crash_everywhere(&start, subscribe, |disk, promises| check(disk, !promises.is_empty()));
+        fail_everywhere(&start, subscribe, |disk, given, _| check(disk, given.is_ok()));
     }
 
     proptest! {
