@@ -1,11 +1,19 @@
 //! Maildirs.
 #![forbid(unsafe_code)]
 
+pub mod content;
+pub mod delivery;
 pub mod flags;
+pub mod folder;
+pub mod keywords;
 pub mod lock;
+pub mod mailbox;
 mod modified_utf7;
 pub mod name;
 mod replace;
+mod scan;
 pub mod subscription;
+pub mod tree;
 pub mod uid_list;
+mod validity;
 pub mod writer;

@@ -57,6 +57,11 @@ impl<'a> Name<'a> {
         Ok(Self { octets, base })
     }
 
+    /// A name that was taken apart before.
+    pub(crate) const fn of_parts(octets: &'a [u8], base: &'a [u8]) -> Self {
+        Self { octets, base }
+    }
+
     /// The whole name.
     #[must_use]
     pub const fn octets(self) -> &'a [u8] {

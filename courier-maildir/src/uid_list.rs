@@ -69,6 +69,17 @@ impl Uid {
 }
 
 impl UidValidity {
+    /// The lowest.
+    pub const MIN: Self = Self(NonZeroU32::MIN);
+
+    /// For a session without a list: far from the number of any list, so that a list
+    /// made later has another.
+    pub(crate) fn of_session(now: i64) -> Self {
+        let by_clock = now.saturating_sub(Self::EPOCH).saturating_sub(1 << 29);
+        let by_clock = u32::try_from(by_clock).unwrap_or(0);
+        Self(NonZeroU32::new(by_clock).unwrap_or(NonZeroU32::MIN))
+    }
+
     /// Courier counts from 2001-09-09 to put off the year 2038: the number of a new
     /// list is its time of creation less this.
     pub const EPOCH: i64 = 1_000_000_000;
@@ -221,6 +232,12 @@ impl UidList {
         self.entries.push((self.next, start, length));
         Some(std::mem::replace(&mut self.next, next))
     }
+}
+
+/// The number in the first line of a file that need not be whole.
+pub(crate) fn validity_of(head: &[u8]) -> Option<UidValidity> {
+    let end = memchr::memchr(b'\n', head)?;
+    parse_header(head.get(..end)?).map(|(validity, _)| validity)
 }
 
 fn parse_header(line: &[u8]) -> Option<(UidValidity, Uid)> {
