@@ -116,8 +116,13 @@ mod tests {
         assert_eq!(sizes(b"\n"), (1, Some(2)));
         assert_eq!(sizes(b"a\nb\r\nc\n"), (7, Some(9)));
         assert_eq!(sizes(b"a\nb"), (3, None));
-        let lines = Lines { bare: 3, last: LastLine::Ended };
-        let content = Content::default().octets(&b"A: b\n"[..]).file("/j", 10..30, lines);
+        let lines = Lines {
+            bare: 3,
+            last: LastLine::Ended,
+        };
+        let content = Content::default()
+            .octets(&b"A: b\n"[..])
+            .file("/j", 10..30, lines);
         assert_eq!((content.sizes().file, content.sizes().wire), (25, Some(29)));
         let content = content.octets(&b"x"[..]);
         assert_eq!((content.sizes().file, content.sizes().wire), (26, None));

@@ -206,7 +206,10 @@ async fn find_earlier(disk: &Disk, jobs: &mut [Job]) {
 
 /// Writes the messages into `tmp`.
 async fn write(disk: &Disk, jobs: &mut [Job], writer: &Writer) {
-    let mut pending: Vec<&mut Job> = jobs.iter_mut().filter(|job| job.state == State::Waiting).collect();
+    let mut pending: Vec<&mut Job> = jobs
+        .iter_mut()
+        .filter(|job| job.state == State::Waiting)
+        .collect();
     let creates = pending.iter().map(|job| job.create(writer)).collect();
     let outcomes = disk.run(creates).await;
     let mut prepared = BTreeSet::new();
@@ -246,7 +249,10 @@ async fn write(disk: &Disk, jobs: &mut [Job], writer: &Writer) {
 
 /// Gives the messages their names in `new`.
 async fn link(disk: &Disk, jobs: &mut [Job]) {
-    let mut written: Vec<&mut Job> = jobs.iter_mut().filter(|job| job.state == State::Written).collect();
+    let mut written: Vec<&mut Job> = jobs
+        .iter_mut()
+        .filter(|job| job.state == State::Written)
+        .collect();
     let links = written.iter().map(|job| Op::Link {
         from: job.tmp.clone(),
         to: job.new.clone(),

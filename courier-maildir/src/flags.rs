@@ -27,9 +27,8 @@ impl Flags {
     /// `T`, IMAP's `\Deleted`.
     pub const TRASHED: Self = Self::of(b'T');
     /// The five flags that IMAP has names for.
-    pub const IMAP: Self = Self(
-        Self::DRAFT.0 | Self::FLAGGED.0 | Self::REPLIED.0 | Self::SEEN.0 | Self::TRASHED.0,
-    );
+    pub const IMAP: Self =
+        Self(Self::DRAFT.0 | Self::FLAGGED.0 | Self::REPLIED.0 | Self::SEEN.0 | Self::TRASHED.0);
     /// Dovecot's keyword letters.
     pub const FOLDER_LETTERS: Self = Self(((1 << 26) - 1) << 26);
 
@@ -113,7 +112,8 @@ impl BitOrAssign for Flags {
 
 impl fmt::Display for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.letters().try_for_each(|letter| f.write_char(char::from(letter)))
+        self.letters()
+            .try_for_each(|letter| f.write_char(char::from(letter)))
     }
 }
 

@@ -236,14 +236,24 @@ mod tests {
         assert_eq!(disk.contents(LOCK).as_deref(), Some(b"100:mx".as_ref()));
         let busy = take(&mut disk, &writer, Millis::from_secs(5));
         assert!(matches!(busy, Err(LockError::Busy { .. })));
-        assert_eq!(disk.names("/m/tmp"), [FILE], "nothing is left of the attempts");
+        assert_eq!(
+            disk.names("/m/tmp"),
+            [FILE],
+            "nothing is left of the attempts"
+        );
         disk.run(disk::task(|disk| async move { lock.release(&disk).await }));
         assert!(disk.names("/m/tmp").is_empty());
     }
 
     #[test]
     fn the_lock_of_a_dead_process_does_not_hold_us_up() {
-        for (holder, alive) in [("8:mx", false), ("7:mx", true), ("8:other", true), ("", true), ("x", true)] {
+        for (holder, alive) in [
+            ("8:mx", false),
+            ("7:mx", true),
+            ("8:other", true),
+            ("", true),
+            ("x", true),
+        ] {
             let mut disk = world();
             disk.plant_file(LOCK, holder.as_bytes());
             let writer = writer(disk.now());
@@ -269,7 +279,10 @@ mod tests {
         disk.plant_file(LOCK, b"100:mx");
         let held = writer(disk.now());
         take(&mut disk, &held, Millis(0)).expect_err("our own");
-        let later = Timestamp { seconds: disk.now().seconds + 1, nanos: 0 };
+        let later = Timestamp {
+            seconds: disk.now().seconds + 1,
+            nanos: 0,
+        };
         let reborn = Writer::new(later, 100, HostName::new("mx"), 0o600);
         take(&mut disk, &reborn, Millis(0)).expect("of an earlier life");
     }
@@ -281,7 +294,8 @@ mod tests {
         let lock = take(&mut disk, &writer, Millis(0)).expect("free");
         disk.plant_file("/m/other", b"7:mx");
         let (from, to) = ("/m/other".into(), LOCK.into());
-        disk.carry_out(&Op::Rename { from, to }).expect("taken over");
+        disk.carry_out(&Op::Rename { from, to })
+            .expect("taken over");
         disk.run(disk::task(|disk| async move { lock.release(&disk).await }));
         assert_eq!(disk.contents(LOCK).as_deref(), Some(b"7:mx".as_ref()));
     }

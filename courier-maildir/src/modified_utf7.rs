@@ -93,14 +93,26 @@ mod tests {
     fn the_examples_of_the_rfc() {
         let text = "~peter/mail/台北/日本語";
         assert_eq!(encode(text), "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
-        assert_eq!(decode("~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(), Some(text));
+        assert_eq!(
+            decode("~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(),
+            Some(text)
+        );
         assert_eq!(decode("R&-D").as_deref(), Some("R&D"));
         assert_eq!(encode("😀"), "&2D3eAA-");
     }
 
     #[test]
     fn what_nobody_would_have_written_is_refused() {
-        for text in ["&", "&U,BTFw", "&AGE-", "&U,BTFw-&ZeVnLIqe-", "&AOl-", "&2D0-", "&A-", "é"] {
+        for text in [
+            "&",
+            "&U,BTFw",
+            "&AGE-",
+            "&U,BTFw-&ZeVnLIqe-",
+            "&AOl-",
+            "&2D0-",
+            "&A-",
+            "é",
+        ] {
             assert_eq!(decode(text), None, "{text}");
         }
     }

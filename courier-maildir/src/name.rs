@@ -379,7 +379,11 @@ mod tests {
         assert_eq!(name("x,S=500,W=510:2,").wire_size(), Some(510));
         assert_eq!(name("x,W=510,S=500:2,").size(), Some(500));
         assert_eq!(name("x:2,,S=9").size(), None);
-        assert_eq!(name("a:1,S=3:2,").size(), None, "only before the first colon");
+        assert_eq!(
+            name("a:1,S=3:2,").size(),
+            None,
+            "only before the first colon"
+        );
         assert_eq!(name("x,S=:2,").size(), Some(0));
         assert_eq!(name("x,S=99999999999999999999").size(), None);
         assert_eq!(name("x").size(), None);
@@ -392,7 +396,11 @@ mod tests {
         assert_eq!(key("x,S=5,W=6:2,"), key("x,S=7"));
         assert_eq!(key("x,U=5,S=1,FMD5=a"), key("x,U=5,FMD5=a,W=2:2,T"));
         assert_ne!(key("x,U=5"), key("x,U=6"));
-        assert_ne!(key("x,S="), key("x"), "a token without digits is part of the name");
+        assert_ne!(
+            key("x,S="),
+            key("x"),
+            "a token without digits is part of the name"
+        );
         assert_ne!(key("x,S=5y"), key("x"));
         assert_ne!(key("xy"), key("x,y"));
     }
@@ -424,7 +432,10 @@ mod tests {
     fn messages_are_ordered_by_arrival() {
         let mut names = ["10.b", "9.z", "10.a", "x", "99999999999999999999999.a"];
         names.sort_by(|a, b| name(a).arrival_order(name(b)));
-        assert_eq!(names, ["x", "9.z", "10.a", "10.b", "99999999999999999999999.a"]);
+        assert_eq!(
+            names,
+            ["x", "9.z", "10.a", "10.b", "99999999999999999999999.a"]
+        );
     }
 
     #[test]
@@ -432,13 +443,22 @@ mod tests {
         let made = UniqueName {
             seconds: 1_795_413_577,
             micros: 8_947,
-            maker: Maker::Journal { message: 0x2a, recipient: 3 },
+            maker: Maker::Journal {
+                message: 0x2a,
+                recipient: 3,
+            },
             host: HostName::new("mx/1:a"),
         };
-        let base = made.base(Sizes { file: 120, wire: Some(125) });
+        let base = made.base(Sizes {
+            file: 120,
+            wire: Some(125),
+        });
         assert_eq!(base, r"1795413577.M008947J2aR3.mx\0571\072a,S=120,W=125");
         assert_eq!(UniqueName::parse(base.as_bytes()), Some(made));
-        assert_eq!(UniqueName::parse(b"1795413577.M208947P4952V0I1.host,S=3"), None);
+        assert_eq!(
+            UniqueName::parse(b"1795413577.M208947P4952V0I1.host,S=3"),
+            None
+        );
     }
 
     proptest! {

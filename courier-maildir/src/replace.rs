@@ -177,7 +177,9 @@ mod tests {
             let mut writer = writer(MemDisk::new().now());
             writer.process = 101;
             let (tmp, target) = (Path::new("/m/tmp"), Path::new(TARGET));
-            replace(&disk, tmp, target, b"again".to_vec(), &writer).await.map(drop)
+            replace(&disk, tmp, target, b"again".to_vec(), &writer)
+                .await
+                .map(drop)
         })
     }
 

@@ -183,9 +183,8 @@ mod tests {
 
     fn edit(disk: &mut MemDisk, edit: fn(&mut Subscriptions) -> bool) -> bool {
         let writer = writer(disk.now());
-        let task = disk::task(|disk| async move {
-            change(&disk, Path::new("/m"), edit, &writer).await
-        });
+        let task =
+            disk::task(|disk| async move { change(&disk, Path::new("/m"), edit, &writer).await });
         disk.run(task).expect("changed")
     }
 
@@ -196,7 +195,10 @@ mod tests {
         assert!(edit(&mut disk, |list| list.insert("INBOX.a")));
         assert!(!edit(&mut disk, |list| list.insert("INBOX.a")));
         let disk = disk.crash_losing_all();
-        assert_eq!(disk.contents("/m/courierimapsubscribed").as_deref(), Some(b"INBOX.a\n".as_ref()));
+        assert_eq!(
+            disk.contents("/m/courierimapsubscribed").as_deref(),
+            Some(b"INBOX.a\n".as_ref())
+        );
         assert!(disk.names("/m/tmp").iter().all(|name| name != LOCK));
     }
 
@@ -206,7 +208,10 @@ mod tests {
         disk.plant_directory("/m/tmp");
         disk.plant_directory("/m/courierimapsubscribed");
         assert!(edit(&mut disk, |list| list.insert("INBOX.a")));
-        assert_eq!(disk.contents("/m/courierimapsubscribed").as_deref(), Some(b"INBOX.a\n".as_ref()));
+        assert_eq!(
+            disk.contents("/m/courierimapsubscribed").as_deref(),
+            Some(b"INBOX.a\n".as_ref())
+        );
     }
 
     #[test]
@@ -218,7 +223,13 @@ mod tests {
         let subscribe = |promises: Promises<()>| {
             let writer = writer.clone();
             disk::task(|disk| async move {
-                change(&disk, Path::new("/m"), |list| list.insert("INBOX.b"), &writer).await?;
+                change(
+                    &disk,
+                    Path::new("/m"),
+                    |list| list.insert("INBOX.b"),
+                    &writer,
+                )
+                .await?;
                 promises.make(());
                 Ok::<(), SubscriptionError>(())
             })
@@ -226,10 +237,18 @@ mod tests {
         let check = |disk: &mut MemDisk, promised: bool| {
             let there = disk.contents("/m/courierimapsubscribed").expect("a list");
             let new = b"INBOX.a\nINBOX.b\n";
-            assert!(there == new || !promised && there == b"INBOX.a\n", "{}", disk.show());
+            assert!(
+                there == new || !promised && there == b"INBOX.a\n",
+                "{}",
+                disk.show()
+            );
         };
-        crash_everywhere(&start, subscribe, |disk, promises| check(disk, !promises.is_empty()));
-        fail_everywhere(&start, subscribe, |disk, given, _| check(disk, given.is_ok()));
+        crash_everywhere(&start, subscribe, |disk, promises| {
+            check(disk, !promises.is_empty())
+        });
+        fail_everywhere(&start, subscribe, |disk, given, _| {
+            check(disk, given.is_ok())
+        });
     }
 
     proptest! {

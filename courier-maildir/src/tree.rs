@@ -29,12 +29,15 @@ pub async fn purge_tmp(disk: &Disk, tmp: &Path, writer: &Writer) -> Result<usize
     for paths in paths.chunks(BATCH) {
         let stats = paths.iter().map(|path| Op::Stat(path.clone())).collect();
         let stats = disk.run(stats).await;
-        let old = paths.iter().zip(&stats).filter_map(|(path, stat)| match stat {
-            Ok(Reply::Meta(meta)) if writer.is_past(meta.changed, TMP_AGE, Millis(0)) => {
-                Some((path, meta))
-            }
-            _ => None,
-        });
+        let old = paths
+            .iter()
+            .zip(&stats)
+            .filter_map(|(path, stat)| match stat {
+                Ok(Reply::Meta(meta)) if writer.is_past(meta.changed, TMP_AGE, Millis(0)) => {
+                    Some((path, meta))
+                }
+                _ => None,
+            });
         let old: Vec<(&PathBuf, &Meta)> = old.collect();
         removed += old.len();
         let (trees, files): (Vec<_>, Vec<_>) = old
@@ -107,7 +110,10 @@ mod tests {
         disk.plant_file("/m/tmp/young", b"");
         let mut purge = |disk: &mut MemDisk| {
             let writer = writer(disk.now());
-            let task = disk::task(|disk| async move { purge_tmp(&disk, Path::new("/m/tmp"), &writer).await });
+            let task =
+                disk::task(
+                    |disk| async move { purge_tmp(&disk, Path::new("/m/tmp"), &writer).await },
+                );
             disk.run(task).expect("listed")
         };
         assert_eq!(purge(&mut disk), 0);

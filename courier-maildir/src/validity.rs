@@ -58,9 +58,11 @@ pub(crate) async fn remember(
     let Some(used) = used else {
         return Ok(());
     };
-    update(disk, maildir, writer, |last| Some(last.map_or(used, |last| last.max(used))))
-        .await
-        .map(drop)
+    update(disk, maildir, writer, |last| {
+        Some(last.map_or(used, |last| last.max(used)))
+    })
+    .await
+    .map(drop)
 }
 
 /// Reads the number, and writes what `next` makes of it.
@@ -112,10 +114,14 @@ mod tests {
     fn next(disk: &mut MemDisk) -> u32 {
         let writer = writer(disk.now());
         let created = writer.now.seconds;
-        let task = disk::task(|disk| async move {
-            allocate(&disk, Path::new("/m"), created, &writer).await
-        });
-        disk.run(task).expect("a number").expect("not the last").get()
+        let task =
+            disk::task(
+                |disk| async move { allocate(&disk, Path::new("/m"), created, &writer).await },
+            );
+        disk.run(task)
+            .expect("a number")
+            .expect("not the last")
+            .get()
     }
 
     #[test]

@@ -78,8 +78,11 @@ impl Writer {
 
 /// The time between two moments; nothing if they are the other way round.
 fn since(earlier: Timestamp, later: Timestamp) -> Option<Millis> {
-    let millis = |time: Timestamp| i128::from(time.seconds) * 1000 + i128::from(time.nanos / 1_000_000);
-    u64::try_from(millis(later) - millis(earlier)).ok().map(Millis)
+    let millis =
+        |time: Timestamp| i128::from(time.seconds) * 1000 + i128::from(time.nanos / 1_000_000);
+    u64::try_from(millis(later) - millis(earlier))
+        .ok()
+        .map(Millis)
 }
 
 #[cfg(test)]
@@ -99,10 +102,17 @@ pub(crate) mod tests {
 
     #[test]
     fn clones_never_make_the_same_name() {
-        let start = Timestamp { seconds: 5, nanos: 7_000 };
+        let start = Timestamp {
+            seconds: 5,
+            nanos: 7_000,
+        };
         let first = Writer::new(start, 100, HostName::new("mx"), 0o600);
         let second = first.at(first.now);
-        let names = [first.unique_name(), second.unique_name(), first.unique_name()];
+        let names = [
+            first.unique_name(),
+            second.unique_name(),
+            first.unique_name(),
+        ];
         assert_eq!(names[0].to_string(), "5.M000007P100Q0.mx");
         assert_eq!(names[1].to_string(), "5.M000007P100Q1.mx");
         assert_eq!(names[2].to_string(), "5.M000007P100Q2.mx");
@@ -110,7 +120,10 @@ pub(crate) mod tests {
 
     #[test]
     fn ages_are_those_of_the_clock_that_was_given() {
-        let writer = writer(Timestamp { seconds: 100, nanos: 0 });
+        let writer = writer(Timestamp {
+            seconds: 100,
+            nanos: 0,
+        });
         let past = |seconds, by| {
             let time = Timestamp { seconds, nanos: 0 };
             writer.is_past(time, Millis::from_secs(by), Millis::from_secs(5))

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op, Piece};
 
-use super::{FOLDER_LIMIT, FOLDER_MARK, Folder, FolderError, FolderName, FolderPath};
 use super::{Encoding, is_missing, list, locate};
+use super::{FOLDER_LIMIT, FOLDER_MARK, Folder, FolderError, FolderName, FolderPath};
 use crate::replace::temporary;
 use crate::tree::remove_tree;
 use crate::validity;
@@ -162,7 +162,10 @@ pub async fn rename(
     if moves.is_empty() {
         return Err(FolderError::NotFound(from.clone()));
     }
-    let moved: Vec<_> = moves.iter().map(|(folder, _)| folder.path.clone()).collect();
+    let moved: Vec<_> = moves
+        .iter()
+        .map(|(folder, _)| folder.path.clone())
+        .collect();
     validity::remember(disk, maildir, &moved, writer).await?;
     let paths: Vec<_> = moves
         .iter()
@@ -173,7 +176,9 @@ pub async fn rename(
         .collect();
     rename_all(disk, &paths, &[maildir]).await?;
     let names = moves.into_iter();
-    Ok(names.map(|(folder, to)| (folder.name.clone(), to)).collect())
+    Ok(names
+        .map(|(folder, to)| (folder.name.clone(), to))
+        .collect())
 }
 
 /// Which folders get which names.
@@ -217,7 +222,11 @@ async fn rename_all(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    let syncs = || sync.iter().map(|path| Op::SyncDir(path.to_path_buf())).collect();
+    let syncs = || {
+        sync.iter()
+            .map(|path| Op::SyncDir(path.to_path_buf()))
+            .collect()
+    };
     if failure.is_none() {
         failure = disk.run(syncs()).await.into_iter().find_map(Result::err);
     }
@@ -250,7 +259,10 @@ mod tests {
             disk.plant_directory(format!("/m{folder}/tmp"));
             disk.plant_directory(format!("/m{folder}/new"));
             disk.plant_file(format!("/m{folder}/cur/1.x:2,"), b"mail");
-            disk.plant_file(format!("/m{folder}/courierimapuiddb"), b"1 700000123 2\n1 1.x\n");
+            disk.plant_file(
+                format!("/m{folder}/courierimapuiddb"),
+                b"1 700000123 2\n1 1.x\n",
+            );
         }
         disk
     }
@@ -258,7 +270,10 @@ mod tests {
     fn names(disk: &mut MemDisk) -> Vec<String> {
         let task = disk::task(|disk| async move { list(&disk, Path::new(M)).await });
         let folders = disk.run(task).expect("a list");
-        folders.iter().map(|folder| folder.name.to_string()).collect()
+        folders
+            .iter()
+            .map(|folder| folder.name.to_string())
+            .collect()
     }
 
     type Changed = disk::DiskTask<'static, Result<(), FolderError>>;
@@ -307,11 +322,19 @@ mod tests {
             let whole = ["cur", "maildirfolder", "new", "tmp"];
             assert!(!listed || inside == whole, "{}", disk.show());
             let again = disk.run(creating(|| ()));
-            let expected = if listed { Err(FolderError::Exists(name("INBOX.é"))) } else { Ok(()) };
+            let expected = if listed {
+                Err(FolderError::Exists(name("INBOX.é")))
+            } else {
+                Ok(())
+            };
             assert_eq!(again, expected);
         };
-        crash_everywhere(&start(), with!(creating), |disk, promises| check(disk, !promises.is_empty()));
-        fail_everywhere(&start(), with!(creating), |disk, given, _| check(disk, given.is_ok()));
+        crash_everywhere(&start(), with!(creating), |disk, promises| {
+            check(disk, !promises.is_empty())
+        });
+        fail_everywhere(&start(), with!(creating), |disk, given, _| {
+            check(disk, given.is_ok())
+        });
     }
 
     #[test]
@@ -319,15 +342,30 @@ mod tests {
         let check = |disk: &mut MemDisk, promised: bool| {
             let listed = names(disk).contains(&"INBOX.a".to_owned());
             assert!(!(listed && promised), "{}", disk.show());
-            assert!(!listed || disk.contents("/m/.a/cur/1.x:2,").is_some(), "{}", disk.show());
+            assert!(
+                !listed || disk.contents("/m/.a/cur/1.x:2,").is_some(),
+                "{}",
+                disk.show()
+            );
             assert!(disk.contents("/m/.a.b/cur/1.x:2,").is_some());
             let again = disk.run(deleting(|| ()));
-            let expected = if listed { Ok(()) } else { Err(FolderError::NotFound(name("INBOX.a"))) };
+            let expected = if listed {
+                Ok(())
+            } else {
+                Err(FolderError::NotFound(name("INBOX.a")))
+            };
             assert_eq!(again, expected);
-            assert_eq!(disk.contents("/m/courierimapuidvalidity").as_deref(), Some(b"700000123\n".as_ref()));
+            assert_eq!(
+                disk.contents("/m/courierimapuidvalidity").as_deref(),
+                Some(b"700000123\n".as_ref())
+            );
         };
-        crash_everywhere(&start(), with!(deleting), |disk, promises| check(disk, !promises.is_empty()));
-        fail_everywhere(&start(), with!(deleting), |disk, given, _| check(disk, given.is_ok()));
+        crash_everywhere(&start(), with!(deleting), |disk, promises| {
+            check(disk, !promises.is_empty())
+        });
+        fail_everywhere(&start(), with!(deleting), |disk, given, _| {
+            check(disk, given.is_ok())
+        });
     }
 
     #[test]
@@ -347,7 +385,9 @@ mod tests {
         crash_everywhere(&start(), with!(renaming), |disk, promises| {
             check(disk, !promises.is_empty(), false);
         });
-        fail_everywhere(&start(), with!(renaming), |disk, given, _| check(disk, given.is_ok(), false));
+        fail_everywhere(&start(), with!(renaming), |disk, given, _| {
+            check(disk, given.is_ok(), false)
+        });
     }
 
     #[test]
@@ -366,11 +406,19 @@ mod tests {
         assert_eq!(rename("INBOX.c", "inbox"), Err(FolderError::Inbox));
         assert_eq!(rename("INBOX.a", "INBOX.c"), exists("INBOX.c"));
         assert_eq!(rename("INBOX.a", "INBOX.a"), exists("INBOX.a"));
-        assert_eq!(rename("INBOX.x", "INBOX.y"), Err(FolderError::NotFound(name("INBOX.x"))));
-        let below = FolderError::BelowItself { from: name("INBOX.a") };
+        assert_eq!(
+            rename("INBOX.x", "INBOX.y"),
+            Err(FolderError::NotFound(name("INBOX.x")))
+        );
+        let below = FolderError::BelowItself {
+            from: name("INBOX.a"),
+        };
         assert_eq!(rename("INBOX.a", "INBOX.a.x"), Err(below));
         let long = format!("INBOX.{}", "x".repeat(253));
-        assert_eq!(rename("INBOX.a", &long), Err(FolderError::Name(super::super::FolderNameError::TooLong)));
+        assert_eq!(
+            rename("INBOX.a", &long),
+            Err(FolderError::Name(super::super::FolderNameError::TooLong))
+        );
         assert_eq!(rename("INBOX.a", "INBOX.n"), Ok(2));
     }
 

@@ -100,7 +100,14 @@ mod tests {
 
     fn maildir() -> MemDisk {
         let mut disk = MemDisk::new();
-        for directory in ["cur", ".b/cur", ".a.b/cur", ".&AOk-/cur", ".x/new", ".é.y/cur"] {
+        for directory in [
+            "cur",
+            ".b/cur",
+            ".a.b/cur",
+            ".&AOk-/cur",
+            ".x/new",
+            ".é.y/cur",
+        ] {
             disk.plant_directory(format!("/m/{directory}"));
         }
         disk.plant_file("/m/.hidden", b"");
@@ -111,7 +118,10 @@ mod tests {
     fn names(disk: &mut MemDisk) -> Vec<String> {
         let task = disk::task(|disk| async move { list(&disk, Path::new("/m")).await });
         let folders = disk.run(task).expect("a list");
-        folders.iter().map(|folder| folder.name.to_string()).collect()
+        folders
+            .iter()
+            .map(|folder| folder.name.to_string())
+            .collect()
     }
 
     #[test]
@@ -126,7 +136,14 @@ mod tests {
     fn no_directory_hides_another() {
         let mut disk = maildir();
         disk.plant_directory("/m/.é/cur");
-        let expected = ["INBOX", "INBOX.&AOk-", "INBOX.a.b", "INBOX.b", "INBOX.é", "INBOX.é.y"];
+        let expected = [
+            "INBOX",
+            "INBOX.&AOk-",
+            "INBOX.a.b",
+            "INBOX.b",
+            "INBOX.é",
+            "INBOX.é.y",
+        ];
         assert_eq!(names(&mut disk), expected);
     }
 
@@ -135,7 +152,8 @@ mod tests {
         let mut disk = maildir();
         let mut locate = |name: &str| {
             let name = FolderName::parse(name).expect("a name");
-            let task = disk::task(|disk| async move { locate(&disk, Path::new("/m"), &name).await });
+            let task =
+                disk::task(|disk| async move { locate(&disk, Path::new("/m"), &name).await });
             disk.run(task).map(|path| path.path().display().to_string())
         };
         assert_eq!(locate("INBOX").as_deref(), Ok("/m"));

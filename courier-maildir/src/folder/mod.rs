@@ -135,8 +135,5 @@ pub(crate) const FOLDER_MARK: &str = "maildirfolder";
 
 /// Whether a directory, or one above it, is not there.
 pub(crate) fn is_missing(kind: DiskErrorKind) -> bool {
-    matches!(
-        kind,
-        DiskErrorKind::NotFound | DiskErrorKind::NotADirectory
-    )
+    matches!(kind, DiskErrorKind::NotFound | DiskErrorKind::NotADirectory)
 }

@@ -106,7 +106,10 @@ impl FolderName {
                 return Some((name, Encoding::ModifiedUtf7));
             }
         }
-        Some((Self::from_letters(std::str::from_utf8(directory).ok()?)?, Encoding::Utf8))
+        Some((
+            Self::from_letters(std::str::from_utf8(directory).ok()?)?,
+            Encoding::Utf8,
+        ))
     }
 
     /// A directory's name taken letter by letter.
@@ -143,9 +146,7 @@ impl FolderName {
         if ancestor.is_inbox() {
             return Some(self.below.as_str()).filter(|below| !below.is_empty());
         }
-        self.below
-            .strip_prefix(&ancestor.below)?
-            .strip_prefix('.')
+        self.below.strip_prefix(&ancestor.below)?.strip_prefix('.')
     }
 
     /// A folder below this one.
@@ -227,11 +228,17 @@ mod tests {
             let (name, encoding) = FolderName::from_directory(directory.as_bytes())?;
             Some((name.to_string(), encoding))
         };
-        assert_eq!(name(".&AOk-t&AOk-.x"), Some(("INBOX.été.x".into(), Encoding::ModifiedUtf7)));
+        assert_eq!(
+            name(".&AOk-t&AOk-.x"),
+            Some(("INBOX.été.x".into(), Encoding::ModifiedUtf7))
+        );
         assert_eq!(name(".été"), Some(("INBOX.été".into(), Encoding::Utf8)));
         assert_eq!(name(".R&D"), Some(("INBOX.R&D".into(), Encoding::Utf8)));
         // Courier's own escape of a dot; no folder that IMAP can reach has it.
-        assert_eq!(name(".a&AC4-b"), Some(("INBOX.a&AC4-b".into(), Encoding::Utf8)));
+        assert_eq!(
+            name(".a&AC4-b"),
+            Some(("INBOX.a&AC4-b".into(), Encoding::Utf8))
+        );
         for none in ["x", ".", "..", ".a..b", ".a.", ""] {
             assert_eq!(name(none), None, "{none}");
         }

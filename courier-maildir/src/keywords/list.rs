@@ -66,7 +66,11 @@ impl<'a> KeywordList<'a> {
         let mut text = Vec::new();
         let used = places.iter_mut().flatten().zip(0..);
         used.for_each(|(place, number)| *place = number);
-        for (word, _) in table.words().zip(&places).filter(|(_, place)| place.is_some()) {
+        for (word, _) in table
+            .words()
+            .zip(&places)
+            .filter(|(_, place)| place.is_some())
+        {
             text.extend_from_slice(word.as_str().as_bytes());
             text.push(b'\n');
         }
@@ -75,7 +79,10 @@ impl<'a> KeywordList<'a> {
             text.extend_from_slice(base);
             let numbers = table.numbers(set).iter();
             let numbers = numbers.filter_map(|&number| *places.get(usize::from(number))?);
-            for (separator, number) in std::iter::once(':').chain(std::iter::repeat(' ')).zip(numbers) {
+            for (separator, number) in std::iter::once(':')
+                .chain(std::iter::repeat(' '))
+                .zip(numbers)
+            {
                 // Writing to a vector cannot fail.
                 let _ = write!(text, "{separator}{number}");
             }

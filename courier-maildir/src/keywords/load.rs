@@ -68,7 +68,10 @@ pub(crate) async fn load(
             let text = KeywordList::print(messages, table);
             let target = directory.join(LIST);
             // The changes stay where they are if the list cannot be written.
-            if replace(disk, &folder.tmp(), &target, text, writer).await.is_ok() {
+            if replace(disk, &folder.tmp(), &target, text, writer)
+                .await
+                .is_ok()
+            {
                 changes.retire(disk, &directory, writer).await;
             }
         }
@@ -129,7 +132,10 @@ impl Changes {
         table: &mut KeywordTable,
     ) -> Result<Option<Keywords>, DiskError> {
         let plain = self.plain.iter().map(|base| (base, base.to_vec()));
-        let aged = self.aged.iter().filter(|(base, _)| !self.plain.contains(*base));
+        let aged = self
+            .aged
+            .iter()
+            .filter(|(base, _)| !self.plain.contains(*base));
         let aged = aged.map(|(base, &number)| (base, aged_name(number, base)));
         let files: Vec<_> = plain.chain(aged).collect();
         let mut keywords = Keywords::new();
@@ -165,7 +171,10 @@ impl Changes {
             });
             disk.run(touches.collect()).await;
             let renames = bases.iter().map(|base| {
-                let number = self.aged.get(*base).map_or(number, |&aged| aged.max(number));
+                let number = self
+                    .aged
+                    .get(*base)
+                    .map_or(number, |&aged| aged.max(number));
                 Op::Rename {
                     from: path(base),
                     to: path(&aged_name(number, base)),
@@ -178,18 +187,32 @@ impl Changes {
     /// Removes merged changes, and files that never became one, once they are old.
     async fn clear_old(&self, disk: &Disk, directory: &Path, writer: &Writer) {
         let path = |name: &[u8]| directory.join(OsStr::from_bytes(name));
-        let mut unlinks: Vec<Op> = self.outdated.iter().map(|name| Op::Unlink(path(name))).collect();
-        let aged = self.aged.iter().map(|(base, &number)| aged_name(number, base));
-        let old: Vec<_> = aged.chain(self.other.iter().map(|name| name.to_vec())).collect();
+        let mut unlinks: Vec<Op> = self
+            .outdated
+            .iter()
+            .map(|name| Op::Unlink(path(name)))
+            .collect();
+        let aged = self
+            .aged
+            .iter()
+            .map(|(base, &number)| aged_name(number, base));
+        let old: Vec<_> = aged
+            .chain(self.other.iter().map(|name| name.to_vec()))
+            .collect();
         for names in old.chunks(BATCH) {
             let stats = names.iter().map(|name| Op::Stat(path(name)));
             let stats = disk.run(stats.collect()).await;
-            unlinks.extend(names.iter().zip(stats).filter_map(|(name, stat)| match stat {
-                Ok(Reply::Meta(meta)) if writer.is_past(meta.modified, KEPT, Millis(0)) => {
-                    Some(Op::Unlink(path(name)))
-                }
-                _ => None,
-            }));
+            unlinks.extend(
+                names
+                    .iter()
+                    .zip(stats)
+                    .filter_map(|(name, stat)| match stat {
+                        Ok(Reply::Meta(meta)) if writer.is_past(meta.modified, KEPT, Millis(0)) => {
+                            Some(Op::Unlink(path(name)))
+                        }
+                        _ => None,
+                    }),
+            );
         }
         disk.run(unlinks).await;
     }

@@ -194,7 +194,10 @@ mod tests {
         let (a, b) = (table.add(&word("Junk")), table.add(&word("todo")));
         assert_eq!(table.add(&word("JUNK")), a);
         let set = table.intern(vec![b.unwrap(), a.unwrap(), b.unwrap()]);
-        assert_eq!(table.set(set).map(Keyword::as_str).collect::<Vec<_>>(), ["Junk", "todo"]);
+        assert_eq!(
+            table.set(set).map(Keyword::as_str).collect::<Vec<_>>(),
+            ["Junk", "todo"]
+        );
         assert_eq!(table.intern(vec![0, 1]), set);
         assert_eq!(table.intern(vec![]), SetId::EMPTY);
     }

@@ -25,6 +25,9 @@ pub(crate) async fn update(
     table: &KeywordTable,
     writer: &Writer,
 ) -> Result<Vec<usize>, DiskError> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut sets: BTreeMap<&[u16], Vec<usize>> = BTreeMap::new();
     for (place, (_, set)) in changes.iter().enumerate() {
         sets.entry(table.numbers(*set)).or_default().push(place);

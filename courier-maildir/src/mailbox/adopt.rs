@@ -25,7 +25,9 @@ impl Snapshot {
         let first = self.gates.is_none();
         let mut keywords = self.gates.and_then(|gates| gates.keywords);
         if loaded.is_some() {
-            keywords = facts.keywords.map(|meta| Gate::after_reading(&meta, writer));
+            keywords = facts
+                .keywords
+                .map(|meta| Gate::after_reading(&meta, writer));
         }
         if let Some(named) = named {
             let (new, cur, list) = (named.new, named.cur, named.numbered.list);
@@ -44,14 +46,23 @@ impl Snapshot {
             Some(loaded) => self.adopt_keywords(loaded, &mut changes),
             None => self.adopt_orphans(&changes.arrived),
         }
+        let untold = std::mem::take(&mut self.untold);
         if first || changes.reset {
             return Changes {
                 reset: changes.reset,
                 ..Changes::default()
             };
         }
-        changes.flags.sort_unstable();
-        changes.flags.dedup();
+        changes.vanished.extend(untold.vanished);
+        changes.flags.extend(untold.flags);
+        for uids in [&mut changes.vanished, &mut changes.flags] {
+            uids.sort_unstable();
+            uids.dedup();
+        }
+        let arrived = &changes.arrived;
+        changes
+            .flags
+            .retain(|uid| self.names.find(*uid).is_some() && arrived.binary_search(uid).is_err());
         changes
     }
 
@@ -86,10 +97,21 @@ impl Snapshot {
             names.entries.push(entry);
         }
         changes.vanished.extend(gone.filter_map(Entry::uid));
+        for uid in &changes.vanished {
+            self.measured.remove(uid);
+        }
         self.names = names;
         self.validity = numbered.validity;
         self.next = numbered.next;
         self.saved = numbered.saved;
+    }
+
+    /// Takes over keywords that were read in the midst of a task; what they change is
+    /// told later.
+    pub(super) fn adopt_loaded(&mut self, loaded: Loaded) {
+        let mut changes = Changes::default();
+        self.adopt_keywords(loaded, &mut changes);
+        self.untold.flags.extend(changes.flags);
     }
 
     fn adopt_keywords(&mut self, loaded: Loaded, changes: &mut Changes) {

@@ -14,7 +14,7 @@ use crate::writer::Writer;
 
 /// The messages of a folder as the directories show them.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) names: Names,
     slots: Slots,
     /// Second names of messages that were found already.
@@ -98,7 +98,7 @@ impl Found {
         let Ok(name) = Name::parse(octets) else {
             return;
         };
-        let at = self.names.find_key(&self.slots, name.key(), print_of(name.key()));
+        let at = self.find_name(name);
         if let Some(entry) = at.and_then(|at| self.names.entries.get_mut(at)) {
             entry.recent = true;
         }
@@ -106,7 +106,10 @@ impl Found {
 
     /// Whether each of these messages was found.
     pub(super) fn has_all(&self, known: &Names) -> bool {
-        known.entries.iter().all(|entry| self.find(known, entry).is_some())
+        known
+            .entries
+            .iter()
+            .all(|entry| self.find(known, entry).is_some())
     }
 
     fn find(&self, known: &Names, entry: &Entry) -> Option<usize> {
@@ -133,7 +136,10 @@ impl Found {
                 _ => joined.dead += 1,
             }
         }
-        let fresh = (0..).zip(taken).filter(|(_, taken)| !taken).map(|(at, _)| at);
+        let fresh = (0..)
+            .zip(taken)
+            .filter(|(_, taken)| !taken)
+            .map(|(at, _)| at);
         let fresh = fresh.filter_map(|at: usize| Some((at, self.names.entries.get(at)?)));
         let mut fresh: Vec<_> = fresh.collect();
         fresh.sort_by(|(_, a), (_, b)| self.names.name(a).arrival_order(self.names.name(b)));
@@ -144,7 +150,12 @@ impl Found {
     /// Looks at the messages that have two names. Mostly somebody renamed a file while
     /// the directory was read, and only one of them is left. Two files with the same
     /// key are two messages: one gets another name, if `writer` is given.
-    pub(super) async fn settle(&mut self, disk: &Disk, folder: &FolderPath, writer: Option<&Writer>) {
+    pub(super) async fn settle(
+        &mut self,
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: Option<&Writer>,
+    ) {
         let doubles = std::mem::take(&mut self.doubles);
         for doubles in doubles.chunks(BATCH / 2) {
             let stats = doubles.iter().flat_map(|double| {
@@ -159,7 +170,8 @@ impl Found {
                     (None, Some(_), Some(name)) => self.names.rename(double.at, name, double.place),
                     (Some(first), Some(second), _) if first != second => {
                         if let Some(writer) = writer {
-                            self.rename(disk, folder, double.place, &double.name, writer).await;
+                            self.rename(disk, folder, double.place, &double.name, writer)
+                                .await;
                         }
                     }
                     _ => {}
@@ -173,7 +185,32 @@ impl Found {
         }
     }
 
-    fn path(&self, folder: &FolderPath, at: usize) -> PathBuf {
+    /// Number of messages.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The name of a message.
+    pub(crate) fn name(&self, at: usize) -> Option<Name<'_>> {
+        self.names
+            .entries
+            .get(at)
+            .map(|entry| self.names.name(entry))
+    }
+
+    /// Which message has a name of this key.
+    pub(crate) fn find_name(&self, name: Name<'_>) -> Option<usize> {
+        let key = name.key();
+        self.names.find_key(&self.slots, key, print_of(key))
+    }
+
+    /// All messages in the order of their arrival.
+    pub(crate) fn in_order(&self) -> Vec<usize> {
+        self.join(&Names::default(), |_| false).fresh
+    }
+
+    /// The file of a message.
+    pub(crate) fn path(&self, folder: &FolderPath, at: usize) -> PathBuf {
         let entry = self.names.entries.get(at);
         entry.map_or_else(PathBuf::new, |entry| {
             path(folder, entry.place, self.names.octets(entry))

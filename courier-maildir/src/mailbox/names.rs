@@ -119,16 +119,16 @@ impl Names {
     /// Where the entry with a UID stands; the entries must be in ascending order.
     pub(super) fn find(&self, uid: Uid) -> Option<usize> {
         let uid = uid.get();
-        self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
+        self.entries
+            .binary_search_by_key(&uid, |entry| entry.uid)
+            .ok()
     }
 
     /// Where an entry of this key stands, by a table made of all entries.
     pub(super) fn find_key(&self, slots: &Slots, key: Key<'_>, print: u32) -> Option<usize> {
         slots.find(print, |at| {
             let entry = self.entries.get(at);
-            entry.is_some_and(|entry| {
-                entry.print == print && Key::of_base(self.base(entry)) == key
-            })
+            entry.is_some_and(|entry| entry.print == print && Key::of_base(self.base(entry)) == key)
         })
     }
 }
@@ -177,10 +177,8 @@ impl Slots {
     }
 
     fn put(&mut self, place: usize, print: u32) {
-        let (Some(mask), Ok(value)) = (
-            self.slots.len().checked_sub(1),
-            u32::try_from(place + 1),
-        ) else {
+        let (Some(mask), Ok(value)) = (self.slots.len().checked_sub(1), u32::try_from(place + 1))
+        else {
             return;
         };
         let mut at = print as usize & mask;

@@ -1,35 +1,43 @@
 //! Giving UIDs to the messages that were found, and writing them down.
 
-use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op, Reply};
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
 use super::MailboxError;
 use super::found::{Found, Joined};
 use super::names::{Names, Place};
-use super::snapshot::{ListStamp, Saved, Snapshot};
+use super::snapshot::{Saved, Snapshot};
 use crate::folder::FolderPath;
 use crate::lock::{self, Lock, LockError};
 use crate::name::Name;
-use crate::replace::{is_absent, publish, replace, temporary};
-use crate::uid_list::{self, Uid, UidList, UidValidity};
-use crate::validity;
+use crate::uid_list::{self, ListStamp, Uid, UidList, UidValidity};
 use crate::writer::Writer;
 
-/// What is known of a folder's UIDs before it is looked at.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) names: Names,
-    pub(super) validity: UidValidity,
-    pub(super) next: Uid,
-}
-
-/// The UID list as it was read.
+/// The UID list as it was read, with its names hashed.
 #[derive(Debug)]
 pub(super) struct Listed {
     /// Nothing if there is none that can be believed.
     pub(super) known: Option<Known>,
-    pub(super) stamp: Option<ListStamp>,
-    /// Somebody is at work on it: what was read may not survive a crash.
+    stamp: Option<ListStamp>,
     unsettled: bool,
+}
+
+/// The UIDs of a list.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) names: Names,
+    validity: UidValidity,
+    next: Uid,
+}
+
+impl Listed {
+    pub(super) async fn read(disk: &Disk, folder: &FolderPath) -> Result<Self, DiskError> {
+        let file = uid_list::read(disk, folder).await?;
+        Ok(Self {
+            known: file.list.as_ref().map(Known::of),
+            stamp: file.stamp,
+            unsettled: file.unsettled,
+        })
+    }
 }
 
 /// UIDs for what was found.
@@ -45,51 +53,8 @@ pub(super) struct Numbered {
     pub(super) saved: Saved,
 }
 
-/// Octets of a list that is believed: eight million messages.
-const LENGTH_LIMIT: u64 = 1 << 30;
-
 /// UIDs without a message that a list may hold before it is written for them alone.
 const DEAD_LIMIT: usize = 1000;
-
-/// Reads the list. It must be read before the directories: then each UID in it has
-/// its message there, or the message is gone.
-pub(super) async fn read_list(disk: &Disk, folder: &FolderPath) -> Result<Listed, DiskError> {
-    let path = folder.file(uid_list::FILE);
-    let mut listed = Listed {
-        known: None,
-        stamp: None,
-        unsettled: false,
-    };
-    match stat_list(disk, folder).await? {
-        Some(stamp) if stamp.length <= LENGTH_LIMIT => listed.stamp = Some(stamp),
-        stamp => {
-            listed.stamp = stamp;
-            return Ok(listed);
-        }
-    }
-    let octets = match disk.read(&path, 0..LENGTH_LIMIT).await {
-        Ok(octets) => octets,
-        Err(error) if is_absent(error.kind) => return Ok(listed),
-        Err(error) => return Err(error),
-    };
-    listed.known = UidList::parse(octets).ok().map(|list| Known::of(&list));
-    // A writer gives its lock back after it has synced the list.
-    let held = disk.stat(&folder.tmp().join(lock::FILE)).await;
-    listed.unsettled = held.is_ok();
-    Ok(listed)
-}
-
-/// What tells one list from another; nothing if there is none.
-pub(super) async fn stat_list(
-    disk: &Disk,
-    folder: &FolderPath,
-) -> Result<Option<ListStamp>, DiskError> {
-    match disk.stat(&folder.file(uid_list::FILE)).await {
-        Ok(meta) => Ok(Some(ListStamp::of(&meta))),
-        Err(error) if is_absent(error.kind) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
 
 impl Known {
     fn of(list: &UidList) -> Self {
@@ -150,8 +115,8 @@ impl Numbering<'_> {
     async fn run_locked(&self, view: View, contested: bool) -> Result<Numbered, MailboxError> {
         let folder = &self.snapshot.folder;
         let mut view = view;
-        if contested || stat_list(self.disk, folder).await? != view.stamp {
-            let listed = read_list(self.disk, folder).await?;
+        if contested || uid_list::stat(self.disk, folder).await? != view.stamp {
+            let listed = Listed::read(self.disk, folder).await?;
             if contested && listed.known.is_some() {
                 // Whoever held the lock may have died before its list was durable.
                 let list = folder.file(uid_list::FILE);
@@ -188,9 +153,8 @@ impl Numbering<'_> {
             }) => {
                 let same = snapshot.gates.is_some() && snapshot.validity == known.validity;
                 // A message that we told gone and that is back is a new message.
-                let passed = |uid| {
-                    same && uid < snapshot.next && snapshot.names.find(uid).is_none()
-                };
+                let passed =
+                    |uid| same && uid < snapshot.next && snapshot.names.find(uid).is_none();
                 View {
                     validity: known.validity,
                     next: known.next,
@@ -213,53 +177,20 @@ impl Numbering<'_> {
             && let Some(numbered) = number(view.validity, view.next, joined)
         {
             let text = self.text(&numbered);
-            let folder = &self.snapshot.folder;
-            let target = folder.file(uid_list::FILE);
-            replace(self.disk, &folder.tmp(), &target, text, self.writer).await?;
-            return self.written(numbered).await;
+            let list = uid_list::write(self.disk, &self.snapshot.folder, text, self.writer).await?;
+            return Ok(Numbered { list, ..numbered });
         }
         // No list, one that cannot be believed, or UIDs are used up.
-        self.begin().await
-    }
-
-    /// Begins a list with a UIDVALIDITY of its own.
-    async fn begin(&self) -> Result<Numbered, WriteError> {
-        let folder = &self.snapshot.folder;
-        let fresh = temporary(&folder.tmp(), self.writer);
-        let create = Op::Create {
-            path: fresh.clone(),
-            content: Vec::new(),
-            mode: self.writer.mode,
-            durability: Durability::Volatile,
-        };
-        let wrong = create.error(DiskErrorKind::Io);
-        let Reply::Meta(meta) = self.disk.one(create).await? else {
-            return Err(wrong.into());
-        };
-        let (maildir, created) = (folder.maildir(), meta.modified.seconds);
-        let begun = async {
-            let validity = validity::allocate(self.disk, maildir, created, self.writer)
-                .await?
-                .ok_or(MailboxError::UidsExhausted)?;
+        let text = |validity| {
             let none = self.found.join(&Names::default(), |_| false);
-            let numbered = number(validity, Uid::FIRST, &none).ok_or(MailboxError::UidsExhausted)?;
-            let append = Op::Append {
-                path: fresh.clone(),
-                octets: self.text(&numbered).into(),
-                durability: Durability::Synced,
-            };
-            self.disk.one(append).await?;
-            Ok(numbered)
+            let numbered = number(validity, Uid::FIRST, &none)?;
+            Some((self.text(&numbered), numbered))
         };
-        let numbered = match begun.await {
-            Ok(numbered) => numbered,
-            Err(error) => {
-                self.disk.one(Op::Unlink(fresh)).await.ok();
-                return Err(error);
-            }
-        };
-        publish(self.disk, &fresh, &folder.file(uid_list::FILE), self.writer).await?;
-        self.written(numbered).await
+        let folder = &self.snapshot.folder;
+        let (numbered, list) = uid_list::begin(self.disk, folder, text, self.writer)
+            .await?
+            .ok_or(MailboxError::UidsExhausted)?;
+        Ok(Numbered { list, ..numbered })
     }
 
     /// The file's text.
@@ -270,11 +201,6 @@ impl Numbering<'_> {
             Some((uid, names.base(entry)))
         });
         UidList::print(numbered.validity, numbered.next, entries)
-    }
-
-    async fn written(&self, numbered: Numbered) -> Result<Numbered, WriteError> {
-        let list = stat_list(self.disk, &self.snapshot.folder).await?;
-        Ok(Numbered { list, ..numbered })
     }
 
     /// Without a place to write: what is listed is shown; without a list everything
@@ -294,7 +220,8 @@ impl Numbering<'_> {
             _ => UidValidity::of_session(self.writer.now.seconds),
         };
         let numbered = number(validity, snapshot.next, &joined);
-        let numbered = numbered.unwrap_or_else(|| Numbered::of(validity, snapshot.next, joined.known));
+        let numbered =
+            numbered.unwrap_or_else(|| Numbered::of(validity, snapshot.next, joined.known));
         Numbered {
             saved: Saved::Never(error),
             ..numbered

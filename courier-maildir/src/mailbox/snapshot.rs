@@ -1,17 +1,18 @@
 //! An open folder as it was when we last looked.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use courier_core::disk::{DiskError, Meta};
-use courier_core::time::Timestamp;
+use courier_core::disk::DiskError;
 
+use super::found::Found;
 use super::names::{Entry, Names, Place};
 use crate::flags::Flags;
 use crate::folder::FolderPath;
 use crate::keywords::{Keyword, KeywordTable, SetId};
-use crate::name::Name;
+use crate::name::{Name, Sizes};
 use crate::scan::Gate;
-use crate::uid_list::{Uid, UidValidity};
+use crate::uid_list::{ListStamp, Uid, UidValidity};
 
 /// What may be done with an open folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,17 @@ pub struct Snapshot {
     pub(super) orphans: Vec<(Box<[u8]>, SetId)>,
     pub(super) gates: Option<Gates>,
     pub(super) saved: Saved,
+    /// What a task found on its way and the next [`refresh`](super::refresh()) tells.
+    pub(super) untold: Untold,
+    /// Sizes that names do not tell, as far as they were measured.
+    pub(super) measured: HashMap<Uid, Sizes>,
+}
+
+/// What has changed and was not told yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Untold {
+    pub(super) vanished: Vec<Uid>,
+    pub(super) flags: Vec<Uid>,
 }
 
 /// What tells whether the folder has changed since.
@@ -45,24 +57,6 @@ pub(super) struct Gates {
     pub(super) cur: Gate,
     pub(super) list: Option<ListStamp>,
     pub(super) keywords: Option<Gate>,
-}
-
-/// What tells whether another UID list has come in the place of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListStamp {
-    inode: u64,
-    pub(super) length: u64,
-    modified: Timestamp,
-}
-
-impl ListStamp {
-    pub(super) fn of(meta: &Meta) -> Self {
-        Self {
-            inode: meta.inode,
-            length: meta.length,
-            modified: meta.modified,
-        }
-    }
 }
 
 /// Whether the UIDs of a snapshot are in the UID list.
@@ -87,6 +81,43 @@ impl Snapshot {
             orphans: Vec::new(),
             gates: None,
             saved: Saved::Yes,
+            untold: Untold::default(),
+            measured: HashMap::new(),
+        }
+    }
+
+    /// Messages of a session without UIDs, numbered from 1.
+    pub(crate) fn of_numbers(folder: FolderPath, found: &Found, shown: &[usize]) -> Self {
+        let mut snapshot = Self::unopened(folder, Access::ReadWrite);
+        let messages = shown.iter().filter_map(|&at| {
+            let entry = found.names.entries.get(at)?;
+            Some((found.names.name(entry), entry.place))
+        });
+        for (name, place) in messages {
+            if let Some(at) = snapshot.names.push(name, place)
+                && let Some(entry) = snapshot.names.entries.get_mut(at)
+            {
+                *entry = entry.with_uid(snapshot.next);
+                snapshot.next = snapshot.next.next().unwrap_or(snapshot.next);
+            }
+        }
+        snapshot
+    }
+
+    /// The entry of a message.
+    pub(super) fn entry(&self, at: usize) -> Option<&Entry> {
+        self.names.entries.get(at)
+    }
+
+    /// Forgets messages that are gone; `uids` ascends.
+    pub(super) fn forget(&mut self, uids: &[Uid]) {
+        let mut gone = uids.iter().peekable();
+        self.names.entries.retain(|entry| {
+            while gone.next_if(|uid| Some(**uid) < entry.uid()).is_some() {}
+            gone.peek().is_none_or(|uid| Some(**uid) != entry.uid())
+        });
+        for uid in uids {
+            self.measured.remove(uid);
         }
     }
 
@@ -128,14 +159,20 @@ impl Snapshot {
 
     /// The messages in ascending order of UID.
     pub fn messages(&self) -> impl ExactSizeIterator<Item = Message<'_>> + DoubleEndedIterator {
-        self.names.entries.iter().map(|entry| self.message_of(entry))
+        self.names
+            .entries
+            .iter()
+            .map(|entry| self.message_of(entry))
     }
 
     /// The message with a UID.
     #[must_use]
     pub fn message(&self, uid: Uid) -> Option<Message<'_>> {
         let at = self.names.find(uid)?;
-        self.names.entries.get(at).map(|entry| self.message_of(entry))
+        self.names
+            .entries
+            .get(at)
+            .map(|entry| self.message_of(entry))
     }
 
     fn message_of<'a>(&'a self, entry: &'a Entry) -> Message<'a> {
@@ -265,16 +302,17 @@ impl<'a> Message<'a> {
         self.entry.recent
     }
 
-    /// Octets of its file, if the name tells.
+    /// Octets of its file, if they are known: see [`measure`](super::measure()).
     #[must_use]
     pub fn size(self) -> Option<u64> {
-        self.name().size()
+        let measured = || self.snapshot.measured.get(&self.uid());
+        self.name().size().or_else(|| Some(measured()?.file))
     }
 
-    /// Octets on the wire, if the name tells; else see
-    /// [`measure`](super::measure()).
+    /// Octets on the wire, if they are known: see [`measure`](super::measure()).
     #[must_use]
     pub fn wire_size(self) -> Option<u64> {
-        self.name().wire_size()
+        let measured = || self.snapshot.measured.get(&self.uid());
+        self.name().wire_size().or_else(|| measured()?.wire)
     }
 }

@@ -4,15 +4,16 @@ use courier_core::disk::{Disk, DiskError, Meta, Op, Reply};
 
 use super::MailboxError;
 use super::found::Found;
+use super::locate::TRUSTED;
 use super::names::{Names, Place};
-use super::numbering::{Listed, Numbered, Numbering, read_list};
-use super::snapshot::{Access, ListStamp, Saved, Snapshot};
+use super::numbering::{Listed, Numbered, Numbering};
+use super::snapshot::{Access, Saved, Snapshot};
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, KeywordTable, Keywords};
 use crate::name::Name;
 use crate::scan::{Gate, is_file, list_quiet};
 use crate::tree::{BATCH, purge_tmp};
-use crate::uid_list::{self, Uid};
+use crate::uid_list::{self, ListStamp, Uid};
 use crate::writer::Writer;
 
 /// What has changed in a folder since the last look.
@@ -73,7 +74,7 @@ pub async fn refresh(
     let facts = Facts::look(disk, &snapshot.folder).await?;
     let due = Due::of(snapshot, &facts, writer);
     let named = match due.names() {
-        true => Some(Look::run(disk, snapshot, &facts, &due, writer).await?),
+        true => Some(look(disk, snapshot, &facts, &due, writer).await?),
         false => None,
     };
     let loaded = match due.keywords {
@@ -94,7 +95,12 @@ pub(super) struct Facts {
 impl Facts {
     async fn look(disk: &Disk, folder: &FolderPath) -> Result<Self, MailboxError> {
         let (list, keywords) = (uid_list::FILE, keywords::DIRECTORY);
-        let paths = [folder.new_dir(), folder.cur(), folder.file(list), folder.file(keywords)];
+        let paths = [
+            folder.new_dir(),
+            folder.cur(),
+            folder.file(list),
+            folder.file(keywords),
+        ];
         let mut facts = Vec::new();
         for outcome in disk.run(paths.map(Op::Stat).into()).await {
             facts.push(match outcome {
@@ -139,10 +145,11 @@ impl Due {
         Self {
             new: unsaved || gates.new.is_due(&facts.new, writer),
             cur: unsaved || gates.cur.is_due(&facts.cur, writer),
-            list: !matches!(snapshot.saved, Saved::Never(_)) && (unsaved || gates.list != facts.list),
-            keywords: facts.keywords.is_some_and(|meta| {
-                gates.keywords.is_none_or(|gate| gate.is_due(&meta, writer))
-            }),
+            list: !matches!(snapshot.saved, Saved::Never(_))
+                && (unsaved || gates.list != facts.list),
+            keywords: facts
+                .keywords
+                .is_some_and(|meta| gates.keywords.is_none_or(|gate| gate.is_due(&meta, writer))),
         }
     }
 
@@ -159,6 +166,55 @@ pub(super) struct Named {
     pub(super) numbered: Numbered,
 }
 
+async fn look(
+    disk: &Disk,
+    snapshot: &Snapshot,
+    facts: &Facts,
+    due: &Due,
+    writer: &Writer,
+) -> Result<Named, MailboxError> {
+    // The list comes before the directories: see `uid_list::read`.
+    let listed = match due.list {
+        true => Some(Listed::read(disk, &snapshot.folder).await?),
+        false => None,
+    };
+    let known = listed.as_ref().and_then(|listed| listed.known.as_ref());
+    let known = known.map_or(&snapshot.names, |known| &known.names);
+    let look = Look::take(disk, snapshot, facts, due, known, writer).await?;
+    let numbering = Numbering {
+        disk,
+        snapshot,
+        found: &look.found,
+        writer,
+    };
+    let numbered = numbering.run(listed).await?;
+    Ok(Named {
+        found: look.found,
+        new: look.new,
+        cur: look.cur,
+        numbered,
+    })
+}
+
+/// Every message of a folder, after a move of those in `new`: for POP3, which knows no
+/// UIDs.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn survey(
+    disk: &Disk,
+    folder: &FolderPath,
+    writer: &Writer,
+) -> Result<Found, MailboxError> {
+    purge_tmp(disk, &folder.tmp(), writer).await.ok();
+    let facts = Facts::look(disk, folder).await?;
+    let snapshot = Snapshot::unopened(folder.clone(), Access::ReadWrite);
+    let due = Due::of(&snapshot, &facts, writer);
+    let known = Names::default();
+    let look = Look::take(disk, &snapshot, &facts, &due, &known, writer).await?;
+    Ok(look.found)
+}
+
 /// A look into `new` and `cur`.
 struct Look<'a> {
     disk: &'a Disk,
@@ -173,20 +229,16 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    async fn run(
+    /// Looks into the directories that are due. `known` are the messages that should
+    /// be there.
+    async fn take(
         disk: &'a Disk,
         snapshot: &'a Snapshot,
         facts: &'a Facts,
         due: &Due,
+        known: &Names,
         writer: &'a Writer,
-    ) -> Result<Named, MailboxError> {
-        // The list comes before the directories: see `read_list`.
-        let listed: Option<Listed> = match due.list {
-            true => Some(read_list(disk, &snapshot.folder).await?),
-            false => None,
-        };
-        let known = listed.as_ref().and_then(|listed| listed.known.as_ref());
-        let known = known.map_or(&snapshot.names, |known| &known.names);
+    ) -> Result<Self, DiskError> {
         let gates = snapshot.gates;
         let mut look = Self {
             disk,
@@ -194,8 +246,14 @@ impl<'a> Look<'a> {
             facts,
             writer,
             found: Found::with_capacity(known.len()),
-            new: gates.map_or_else(|| Gate::after_reading(&facts.new, writer), |gates| gates.new),
-            cur: gates.map_or_else(|| Gate::after_reading(&facts.cur, writer), |gates| gates.cur),
+            new: gates.map_or_else(
+                || Gate::after_reading(&facts.new, writer),
+                |gates| gates.new,
+            ),
+            cur: gates.map_or_else(
+                || Gate::after_reading(&facts.cur, writer),
+                |gates| gates.cur,
+            ),
             moved: Vec::new(),
         };
         let overtaken = look.at_new(due.new).await?;
@@ -208,19 +266,7 @@ impl<'a> Look<'a> {
         for name in &look.moved {
             look.found.mark_recent(name);
         }
-        let numbering = Numbering {
-            disk,
-            snapshot,
-            found: &look.found,
-            writer,
-        };
-        let numbered = numbering.run(listed).await?;
-        Ok(Named {
-            found: look.found,
-            new: look.new,
-            cur: look.cur,
-            numbered,
-        })
+        Ok(look)
     }
 
     /// Looks into `new`, and moves what is there. Gives whether others moved some of
@@ -230,15 +276,21 @@ impl<'a> Look<'a> {
         let mut waiting: Vec<Box<[u8]>> = Vec::new();
         if due {
             let directory = folder.new_dir();
-            let before = list_quiet(self.disk, &directory, |name| waiting.push(name.into())).await?;
+            let before =
+                list_quiet(self.disk, &directory, |name| waiting.push(name.into())).await?;
             self.new = Gate::after_reading(&before, self.writer);
         } else {
             let names = &self.snapshot.names;
-            let new = names.entries.iter().filter(|entry| entry.place == Place::New);
+            let new = names
+                .entries
+                .iter()
+                .filter(|entry| entry.place == Place::New);
             waiting.extend(new.map(|entry| Box::from(names.octets(entry))));
         }
         if self.snapshot.access == Access::ReadOnly {
-            waiting.iter().for_each(|name| self.found.see(Place::New, name));
+            waiting
+                .iter()
+                .for_each(|name| self.found.see(Place::New, name));
             return Ok(false);
         }
         waiting.sort_unstable();
@@ -246,10 +298,6 @@ impl<'a> Look<'a> {
         let mut overtaken = false;
         for waiting in waiting.chunks(BATCH) {
             overtaken |= self.move_to_cur(waiting).await;
-        }
-        if !self.moved.is_empty() {
-            let after = self.disk.stat(&folder.new_dir()).await?;
-            self.new = self.new.after_own_change(&self.facts.new, &after, self.writer);
         }
         Ok(overtaken)
     }
@@ -260,8 +308,13 @@ impl<'a> Look<'a> {
             .iter()
             .map(|octets| (octets, Name::parse(octets)))
             .partition(|(_, name)| name.is_ok());
-        others.iter().for_each(|(octets, _)| self.found.see(Place::New, octets));
-        let names: Vec<Name<'_>> = names.into_iter().filter_map(|(_, name)| name.ok()).collect();
+        others
+            .iter()
+            .for_each(|(octets, _)| self.found.see(Place::New, octets));
+        let names: Vec<Name<'_>> = names
+            .into_iter()
+            .filter_map(|(_, name)| name.ok())
+            .collect();
         let renames = names.iter().map(|name| Op::Rename {
             from: folder.in_new(name.octets()),
             to: folder.in_cur(&name.in_cur()),
@@ -283,7 +336,8 @@ impl<'a> Look<'a> {
         let directory = self.snapshot.folder.cur();
         if due {
             let found = &mut self.found;
-            let before = list_quiet(self.disk, &directory, |name| found.see(Place::Cur, name)).await?;
+            let before =
+                list_quiet(self.disk, &directory, |name| found.see(Place::Cur, name)).await?;
             self.cur = Gate::after_reading(&before, self.writer);
             if !self.cur.is_settled() && !self.found.has_all(known) {
                 // A file that was renamed meanwhile may not have been shown at all.
@@ -292,12 +346,21 @@ impl<'a> Look<'a> {
             return Ok(());
         }
         let names = &self.snapshot.names;
-        let cur = names.entries.iter().filter(|entry| entry.place == Place::Cur);
+        let cur = names
+            .entries
+            .iter()
+            .filter(|entry| entry.place == Place::Cur);
         cur.for_each(|entry| self.found.see_again(names, entry));
         if !self.moved.is_empty() {
-            self.moved.iter().for_each(|name| self.found.see(Place::Cur, name));
-            let after = self.disk.stat(&directory).await?;
-            self.cur = self.cur.after_own_change(&self.facts.cur, &after, self.writer);
+            self.moved
+                .iter()
+                .for_each(|name| self.found.see(Place::Cur, name));
+            if names.len() >= TRUSTED {
+                let after = self.disk.stat(&directory).await?;
+                self.cur = self
+                    .cur
+                    .after_own_change(&self.facts.cur, &after, self.writer);
+            }
         }
         Ok(())
     }
@@ -319,7 +382,7 @@ pub(super) struct Loaded {
     pub(super) keywords: Keywords,
 }
 
-async fn load_keywords(
+pub(super) async fn load_keywords(
     disk: &Disk,
     snapshot: &Snapshot,
     named: Option<&Named>,

@@ -7,8 +7,12 @@
 //! sorted by UID. The file is written by Courier too, and by Dovecot's first
 //! version; whoever writes it holds the folder's lock.
 
+mod file;
+
 use std::io::Write as _;
 use std::num::NonZeroU32;
+
+pub(crate) use file::{ListFile, ListStamp, begin, read, stat, write};
 
 use crate::name::Name;
 
@@ -156,13 +160,13 @@ impl UidList {
         }
         let mut ends = memchr::memchr_iter(b'\n', &octets);
         let header_end = ends.next().ok_or(UidListError::Header)?;
-        let (validity, next) =
-            parse_header(octets.get(..header_end).unwrap_or_default()).ok_or(UidListError::Header)?;
+        let (validity, next) = parse_header(octets.get(..header_end).unwrap_or_default())
+            .ok_or(UidListError::Header)?;
         let mut entries: Vec<(Uid, u32, u16)> = Vec::new();
         let mut start = header_end + 1;
         for (end, line) in ends.zip(2..) {
-            let (uid, name) =
-                parse_line(octets.get(start..end).unwrap_or_default()).ok_or(UidListError::Line { line })?;
+            let (uid, name) = parse_line(octets.get(start..end).unwrap_or_default())
+                .ok_or(UidListError::Line { line })?;
             if uid >= next || entries.last().is_some_and(|last| last.0 >= uid) {
                 return Err(UidListError::Order { line });
             }
@@ -244,7 +248,8 @@ fn parse_header(line: &[u8]) -> Option<(UidValidity, Uid)> {
     let line = line.strip_prefix(b"1 ")?;
     let (validity, rest) = parse_number(line)?;
     let (next, rest) = parse_number(rest.strip_prefix(b" ")?)?;
-    rest.is_empty().then_some((UidValidity(validity), Uid(next)))
+    rest.is_empty()
+        .then_some((UidValidity(validity), Uid(next)))
 }
 
 fn parse_line(line: &[u8]) -> Option<(Uid, &[u8])> {
@@ -256,7 +261,10 @@ fn parse_line(line: &[u8]) -> Option<(Uid, &[u8])> {
 
 /// Decimal digits without a leading zero.
 fn parse_number(text: &[u8]) -> Option<(NonZeroU32, &[u8])> {
-    let digits = text.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let digits = text
+        .iter()
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
     let (digits, rest) = text.split_at_checked(digits)?;
     if digits.first() == Some(&b'0') {
         return None;
@@ -278,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_list_of_couriers_is_read() {
-        let list = parse("1 795413577 9\n3 1795413577.M1P2V0I3.h,S=3\n8 other name\n").expect("a list");
+        let list =
+            parse("1 795413577 9\n3 1795413577.M1P2V0I3.h,S=3\n8 other name\n").expect("a list");
         assert_eq!((list.validity.get(), list.next.get()), (795_413_577, 9));
         let entries: Vec<_> = list.iter().map(|(uid, name)| (uid.get(), name)).collect();
         let first = b"1795413577.M1P2V0I3.h,S=3".as_slice();
