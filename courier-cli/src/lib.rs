@@ -5,6 +5,15 @@
 //! of sockets and files; this one answers their questions.
 #![deny(unsafe_code)]
 
+pub mod accounts;
+pub mod check;
+pub mod command;
+pub mod disk;
+pub mod failure;
+pub mod init;
+pub mod layout;
 pub mod log;
 pub mod net;
+pub mod pool;
+pub mod random;
 pub mod root;

@@ -12,7 +12,9 @@ use crate::disk::DiskTask;
 pub struct Promises<P>(Arc<Mutex<Vec<P>>>);
 
 impl<P> Promises<P> {
-    fn new() -> Self {
+    /// A list without a promise.
+    #[must_use]
+    pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Vec::new())))
     }
 
@@ -21,8 +23,23 @@ impl<P> Promises<P> {
         self.lock().push(promise);
     }
 
+    /// What has been promised so far.
+    #[must_use]
+    pub fn made(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        self.lock().clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<P>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P> Default for Promises<P> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -77,6 +94,7 @@ pub fn crash_everywhere<P, T>(
             disk.reset_counts();
             let promises = Promises::new();
             let ended = disk.run_until(steps, task(promises.clone())).is_some();
+            disk.release_locks();
             let counts = disk.counts();
             let promises = promises.lock();
             {
@@ -141,5 +159,103 @@ impl Drop for Place<'_> {
         if std::thread::panicking() {
             eprintln!("the check failed here: {}", self.0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{self, DiskError, Durability, Op, Piece};
+
+    fn start() -> MemDisk {
+        let mut disk = MemDisk::new();
+        disk.plant_file("/a", b"old");
+        disk
+    }
+
+    /// Replaces `/a`; `sync` says whether it does so properly.
+    fn replace(
+        sync: Durability,
+    ) -> impl Fn(Promises<()>) -> DiskTask<'static, Result<(), DiskError>> {
+        move |promises| {
+            disk::task(move |disk| async move {
+                disk.one(Op::Create {
+                    path: "/b".into(),
+                    content: vec![Piece::Octets(b"new"[..].into())],
+                    mode: 0o600,
+                    durability: sync,
+                })
+                .await?;
+                let (from, to) = ("/b".into(), "/a".into());
+                disk.one(Op::Rename { from, to }).await?;
+                disk.one(Op::SyncDir("/".into())).await?;
+                promises.make(());
+                Ok(())
+            })
+        }
+    }
+
+    fn old_or_new(disk: &MemDisk, promises: &[()]) {
+        let there = disk.contents("/a").unwrap();
+        let expected: &[&[u8]] = if promises.is_empty() {
+            &[b"old", b"new"]
+        } else {
+            &[b"new"]
+        };
+        assert!(
+            expected.contains(&there.as_slice()),
+            "{}",
+            there.escape_ascii()
+        );
+    }
+
+    #[test]
+    fn a_careful_task_holds_everywhere() {
+        let mut checks = 0;
+        crash_everywhere(&start(), replace(Durability::Synced), |disk, promises| {
+            checks += 1;
+            old_or_new(disk, promises);
+        });
+        assert!(checks > 10, "{checks}");
+        let mut checks = 0;
+        fail_everywhere(
+            &start(),
+            replace(Durability::Synced),
+            |disk, given, promises| {
+                checks += 1;
+                assert_eq!(given.is_ok(), !promises.is_empty());
+                old_or_new(disk, promises);
+            },
+        );
+        assert!(checks > 30, "{checks}");
+    }
+
+    #[test]
+    #[should_panic]
+    fn a_careless_task_is_caught() {
+        let careless = replace(Durability::Volatile);
+        crash_everywhere(&start(), careless, |disk, promises| {
+            old_or_new(disk, promises)
+        });
+    }
+
+    #[test]
+    fn batches_are_cut_in_both_orders() {
+        let mut start = MemDisk::new();
+        start.plant_directory("/d");
+        let mkdir = |path: &str| Op::Mkdir {
+            path: path.into(),
+            mode: 0o700,
+        };
+        let task = |_: Promises<()>| {
+            disk::task(|disk| async move { disk.run(vec![mkdir("/d/1"), mkdir("/d/2")]).await })
+        };
+        let mut alone = [false, false];
+        crash_everywhere(&start, task, |disk, _| match disk.names("/d").as_slice() {
+            [one] if one == "1" => alone[0] = true,
+            [one] if one == "2" => alone[1] = true,
+            _ => {}
+        });
+        assert_eq!(alone, [true, true]);
     }
 }

@@ -241,3 +241,104 @@ fn half(op: &Op) -> Option<Op> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Piece;
+
+    fn start() -> MemDisk {
+        let mut disk = MemDisk::new();
+        disk.plant_file("/a", b"....");
+        disk
+    }
+
+    fn write(durability: Durability) -> Op {
+        Op::WriteAt {
+            path: "/a".into(),
+            offset: 0,
+            octets: vec![b"ab"[..].into(), b"cd"[..].into()],
+            durability,
+        }
+    }
+
+    fn create(durability: Durability) -> Op {
+        Op::Create {
+            path: "/b".into(),
+            content: vec![Piece::Octets(b"ab"[..].into())],
+            mode: 0o600,
+            durability,
+        }
+    }
+
+    #[test]
+    fn only_the_nth_operation_that_can_fail_does() {
+        let mut disk = FaultDisk::new(start(), Fault::NoSpace, 1, Lasting::Once);
+        disk.carry_out(&write(Durability::Synced)).unwrap();
+        disk.carry_out(&Op::Stat("/a".into())).unwrap();
+        assert!(!disk.struck());
+        let error = disk.carry_out(&write(Durability::Synced)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot write /a: no space left on the device"
+        );
+        assert!(disk.struck());
+        disk.carry_out(&write(Durability::Synced)).unwrap();
+
+        let mut disk = FaultDisk::new(start(), Fault::NoSpace, 0, Lasting::Forever);
+        for _ in 0..3 {
+            assert!(disk.carry_out(&write(Durability::Synced)).is_err());
+            disk.carry_out(&Op::Unlock(crate::disk::LockId(1)))
+                .unwrap_err();
+            disk.carry_out(&Op::Stat("/a".into())).unwrap();
+        }
+        assert_eq!(disk.into_disk().contents("/a").unwrap(), b"....");
+    }
+
+    #[test]
+    fn a_short_write_leaves_half() {
+        let mut disk = FaultDisk::new(start(), Fault::ShortWrite, 0, Lasting::Once);
+        disk.carry_out(&write(Durability::Synced)).unwrap_err();
+        assert_eq!(disk.into_disk().contents("/a").unwrap(), b"ab..");
+        let mut disk = FaultDisk::new(start(), Fault::ShortWrite, 0, Lasting::Once);
+        disk.carry_out(&create(Durability::Synced)).unwrap_err();
+        assert_eq!(disk.into_disk().contents("/b"), None);
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_data_is_seen_but_lost() {
+        for op in [write(Durability::Synced), write(Durability::Volatile)] {
+            let fault = match &op {
+                Op::WriteAt {
+                    durability: Durability::Synced,
+                    ..
+                } => Fault::FailedSync,
+                _ => Fault::FailedClose,
+            };
+            let mut disk = FaultDisk::new(start(), fault, 0, Lasting::Once);
+            disk.carry_out(&op).unwrap_err();
+            // A second sync says yes and does nothing.
+            disk.carry_out(&Op::Sync("/a".into())).unwrap();
+            let disk = disk.into_disk();
+            assert_eq!(disk.contents("/a").unwrap(), b"abcd");
+            assert!(
+                disk.crashes()
+                    .all(|disk| disk.contents("/a").unwrap() == b"....")
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_synced_or_closed_is_not_there() {
+        for (fault, durability) in [
+            (Fault::FailedSync, Durability::Synced),
+            (Fault::FailedClose, Durability::Synced),
+            (Fault::FailedClose, Durability::Volatile),
+        ] {
+            let mut disk = FaultDisk::new(start(), fault, 0, Lasting::Once);
+            disk.carry_out(&create(durability)).unwrap_err();
+            let disk = disk.into_disk();
+            assert_eq!(disk.contents("/b"), None);
+        }
+    }
+}

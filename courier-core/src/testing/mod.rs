@@ -4,6 +4,10 @@ mod everywhere;
 mod fault_disk;
 mod mem_disk;
 pub mod suite;
+#[expect(
+    clippy::expect_used,
+    reason = "a transcript that cannot be read is a fault of the test"
+)]
 pub mod transcript;
 
 pub use everywhere::{Promises, crash_everywhere, fail_everywhere};

@@ -405,3 +405,6 @@ impl MemDisk {
         self.add_lock(Lock { inode, until });
     }
 }
+
+#[cfg(test)]
+mod tests;

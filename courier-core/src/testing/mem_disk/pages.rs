@@ -85,15 +85,15 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Edit {
-        Write(u64, Vec<u8>),
-        Length(u64),
+        Write(u16, Vec<u8>),
+        Length(u16),
     }
 
     fn edit() -> impl Strategy<Value = Edit> {
         prop_oneof![
-            (0..10_000u64, prop::collection::vec(1..255u8, 0..6000))
+            (0..10_000u16, prop::collection::vec(1..255u8, 0..6000))
                 .prop_map(|(at, octets)| Edit::Write(at, octets)),
-            (0..12_000u64).prop_map(Edit::Length),
+            (0..12_000u16).prop_map(Edit::Length),
         ]
     }
 
@@ -104,8 +104,8 @@ mod tests {
             for edit in edits {
                 match edit {
                     Edit::Write(at, octets) => {
-                        pages.write(at, &octets);
-                        let (at, end) = (at as usize, at as usize + octets.len());
+                        pages.write(at.into(), &octets);
+                        let (at, end) = (usize::from(at), usize::from(at) + octets.len());
                         if !octets.is_empty() {
                             plain.resize(plain.len().max(end), 0);
                             plain[at..end].copy_from_slice(&octets);
@@ -114,8 +114,8 @@ mod tests {
                         }
                     }
                     Edit::Length(length) => {
-                        pages.set_length(length);
-                        plain.resize(length as usize, 0);
+                        pages.set_length(length.into());
+                        plain.resize(length.into(), 0);
                     }
                 }
                 prop_assert_eq!(pages.length(), plain.len() as u64);
