@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use courier_core::config::value::Switch;
 use courier_core::config::{self, Finding, Findings, Place, ServiceSettings, Settings};
@@ -11,6 +10,7 @@ use courier_core::disk;
 use courier_core::time::UnixSeconds;
 
 use crate::accounts::{AccountDatabase, AccountsError};
+use crate::clock;
 use crate::disk::StdDisk;
 use crate::failure::chain;
 use crate::layout::Layout;
@@ -23,7 +23,7 @@ pub fn check(disk: &StdDisk, layout: &Layout) -> Vec<Finding> {
     let load = disk::task(|disk| config::load(disk, &layout.places, &host));
     let (settings, mut findings) = disk.run(load);
     let mut more = Findings::default();
-    certificates(&settings, now(), &mut more);
+    certificates(&settings, clock::unix_now(), &mut more);
     accounts(layout, &mut more);
     findings.extend(more.into_list());
     findings
@@ -110,13 +110,6 @@ fn accounts(layout: &Layout, findings: &mut Findings) {
     }
 }
 
-fn now() -> UnixSeconds {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixSeconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
-
 /// Days before its end from which a certificate is warned about.
 const WARNED: i64 = 14;
 
@@ -182,14 +175,14 @@ mod tests {
 
     #[test]
     fn a_fresh_root_is_in_order() {
-        let root = Root::new(now());
+        let root = Root::new(clock::unix_now());
         AccountDatabase::new(&root.layout()).create().expect("made");
         assert_eq!(root.errors(), Vec::<String>::new());
     }
 
     #[test]
     fn a_bad_certificate_is_an_error_only_where_it_is_needed() {
-        let root = Root::new(now());
+        let root = Root::new(clock::unix_now());
         let pem = root.layout().share().join("server.pem");
         let other = root.layout().share().join("other.pem");
         fs::write(&other, "nothing").expect("written");
@@ -224,7 +217,7 @@ mod tests {
     #[test]
     fn an_old_certificate_is_told_before_it_is_too_old() {
         let day = 86_400;
-        let of_age = |days: i64| Root::new(UnixSeconds(now().0 - days * day));
+        let of_age = |days: i64| Root::new(UnixSeconds(clock::unix_now().0 - days * day));
         assert!(!of_age(800).notes().contains("expires"));
         let soon = of_age(810);
         assert!(soon.notes().contains("expires in") && soon.errors().is_empty());
@@ -237,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_damaged_account_database_is_an_error() {
-        let root = Root::new(now());
+        let root = Root::new(clock::unix_now());
         let path = root.layout().var().join("accounts.redb");
         fs::write(&path, "something else entirely").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");

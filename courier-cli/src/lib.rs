@@ -7,7 +7,9 @@
 
 pub mod accounts;
 pub mod check;
+pub mod clock;
 pub mod command;
+pub mod delivery;
 pub mod disk;
 pub mod failure;
 pub mod init;
@@ -17,3 +19,6 @@ pub mod net;
 pub mod pool;
 pub mod random;
 pub mod root;
+pub mod routing;
+pub mod service;
+pub mod spool;

@@ -152,6 +152,7 @@ pub struct Conversation {
     rules: Arc<dyn LoginRules>,
     mechanism: Mechanism,
     exchange: Option<Exchange>,
+    login: Option<Login>,
     /// Whose password or keys were looked up.
     claimed: Option<Box<Account>>,
     account: Option<Box<Account>>,
@@ -174,6 +175,7 @@ impl Conversation {
             rules,
             mechanism,
             exchange: None,
+            login: None,
             claimed: None,
             account: None,
         }
@@ -197,6 +199,12 @@ impl Conversation {
         };
         let output = exchange.respond(response);
         self.lead(exchange, output).await
+    }
+
+    /// Who the client says it is, as far as it has said so.
+    #[must_use]
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
     }
 
     /// Who the client is, once it was accepted.
@@ -233,6 +241,7 @@ impl Conversation {
     }
 
     async fn verify(&mut self, login: &Login, password: Secret) -> Verified {
+        self.login = Some(login.clone());
         let names = self.rules.accounts(login);
         match self.logins.check(names, password).await {
             Answer::Accepted(account) if self.rules.admits(&account) => {
@@ -245,6 +254,7 @@ impl Conversation {
     }
 
     async fn find_keys(&mut self, login: &Login) -> Keys {
+        self.login = Some(login.clone());
         let names = self.rules.accounts(login);
         // All spellings of a login that mean one account are shown one salt.
         let shown = names

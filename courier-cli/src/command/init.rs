@@ -1,17 +1,16 @@
 //! `courier init`: makes a root.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use courier_core::address::Domain;
 use courier_core::config;
 use courier_core::disk::{self, DiskErrorKind};
-use courier_core::time::UnixSeconds;
 
 use super::print;
 use crate::accounts::AccountDatabase;
 use crate::check::system_name;
+use crate::clock;
 use crate::disk::StdDisk;
 use crate::failure::{Failure, Status};
 use crate::init::{self, InitError, Plan};
@@ -35,7 +34,7 @@ impl Init {
             Some(host) => host,
             None => own_name(layout)?,
         };
-        let certificate = certificate::self_signed(host.to_ascii(), now())
+        let certificate = certificate::self_signed(host.to_ascii(), clock::unix_now())
             .map_err(|error| Failure::of(Status::Usage, &error))?;
         let plan = Plan {
             layout: layout.clone(),
@@ -74,13 +73,6 @@ fn own_name(layout: &Layout) -> Result<Domain, Failure> {
         let text = format!("the system's host name {system:?}: {error}; give one by --hostname");
         Failure::new(Status::Usage, text)
     })
-}
-
-fn now() -> UnixSeconds {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixSeconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl From<InitError> for Failure {
