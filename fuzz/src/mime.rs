@@ -1,4 +1,5 @@
-//! A message is taken apart: structure, fields, decoded views, wire form.
+//! A message is taken apart: structure, fields, decoded views, wire form, and the
+//! answers of IMAP about it.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a target reports")]
 
 use courier_core::message::structure::{Kind, Part};
@@ -6,6 +7,12 @@ use courier_core::message::transfer::Decoder;
 use courier_core::message::view::View;
 use courier_core::message::wire::{self, Encoding, Pieces, Segment};
 use courier_core::message::{Limits, Structure, date, encoded, header, scan};
+use courier_imap::envelope::envelope;
+use courier_imap::grammar::fetch::{Section, SectionText};
+use courier_imap::search::key::{Key, Text};
+use courier_imap::search::matching::matches;
+use courier_imap::section::{Piece, binary, locate};
+use courier_imap::structure::{Detail, Revision, body};
 
 /// Scans a message in several ways and compares what they say.
 ///
@@ -26,6 +33,8 @@ pub fn run(message: &[u8]) {
     views(message, &structure);
     fields(message);
     pieces(message);
+    answers(message, &structure);
+    searches(message, &structure);
 }
 
 /// Ranges lie in each other and in the message, and sizes are what a count says.
@@ -198,6 +207,118 @@ fn unstuffed(sent: &[u8]) -> Option<Vec<u8>> {
         text.push(b'\n');
     }
     Some(text)
+}
+
+/// What IMAP answers about a message can be read again, and sections have the sizes
+/// that the structure says.
+fn answers(message: &[u8], structure: &Structure) {
+    assert_eq!(value(&envelope(message)), Some(&b""[..]));
+    for revision in [Revision::Imap4Rev1, Revision::Imap4Rev2] {
+        for detail in [Detail::Body, Detail::BodyStructure] {
+            let answer = body(message, structure, detail, revision);
+            assert_eq!(value(&answer), Some(&b""[..]));
+        }
+    }
+    let mut section = Section::default();
+    let whole = locate(message, structure, &section).map(|piece| piece.octets());
+    assert_eq!(whole, Some(structure.size().wire()));
+    address(message, structure, 0, &mut section);
+}
+
+/// Goes through the parts that `number` counts: all of them are found at their address.
+fn address(message: &[u8], structure: &Structure, number: usize, section: &mut Section) {
+    if section.part.len() > 10 {
+        return;
+    }
+    let parts: Vec<_> = match structure.parts()[number].kind {
+        Kind::Multipart => structure.children(number).take(20).collect(),
+        _ => vec![number],
+    };
+    for (index, part) in (1_u32..).zip(parts) {
+        section.part.extend(std::num::NonZeroU32::new(index));
+        let Part {
+            header_size,
+            body_size,
+            ..
+        } = structure.parts()[part];
+        for (text, size) in [
+            (SectionText::Whole, body_size),
+            (SectionText::Mime, header_size),
+        ] {
+            section.text = text;
+            let found = locate(message, structure, section).map(|piece| piece.octets());
+            assert_eq!(found, Some(size.wire()));
+        }
+        section.text = SectionText::FieldsNot(Vec::new());
+        let fields = locate(message, structure, section);
+        let is_message = structure.parts()[part].kind == Kind::Message;
+        assert_eq!(matches!(fields, Some(Piece::Assembled(_))), is_message);
+        section.text = SectionText::Whole;
+        assert!(binary(message, structure, section).is_some());
+        match structure.parts()[part].kind {
+            Kind::Multipart => address(message, structure, part, section),
+            Kind::Message => {
+                let inner = structure.children(part).next();
+                address(message, structure, inner.unwrap_or(part), section);
+            }
+            _ => {}
+        }
+        section.part.pop();
+    }
+}
+
+/// Reads an atom, a string or a list of them; what follows it.
+fn value(answer: &[u8]) -> Option<&[u8]> {
+    let (first, mut rest) = answer.split_first()?;
+    match first {
+        b'(' => loop {
+            rest = match rest.first()? {
+                b')' => return rest.get(1..),
+                b' ' => value(rest.get(1..)?)?,
+                _ => value(rest)?,
+            };
+        },
+        b'"' => loop {
+            let (octet, behind) = rest.split_first()?;
+            rest = match octet {
+                b'"' => return Some(behind),
+                b'\\' => behind.get(1..)?,
+                b'\r' | b'\n' | b'\0' | 128.. => return None,
+                _ => behind,
+            };
+        },
+        b'{' => {
+            let end = rest.iter().position(|&octet| octet == b'}')?;
+            let length = std::str::from_utf8(rest.get(..end)?).ok()?;
+            let text = rest.get(end + 1..)?.strip_prefix(b"\r\n")?;
+            let (text, behind) = text.split_at_checked(length.parse().ok()?)?;
+            (!text.contains(&0)).then_some(behind)
+        }
+        _ => {
+            let end = answer
+                .iter()
+                .position(|octet| matches!(octet, b' ' | b'(' | b')'));
+            let (atom, behind) = answer.split_at_checked(end.unwrap_or(answer.len()))?;
+            let is_number = !atom.is_empty() && atom.iter().all(u8::is_ascii_digit);
+            (atom == b"NIL" || is_number).then_some(behind)
+        }
+    }
+}
+
+/// What stands in a text is found in the body.
+fn searches(message: &[u8], structure: &Structure) {
+    let view = View::new(message, structure);
+    for number in 0..structure.parts().len().min(20) {
+        let text = view.text(number).unwrap_or_default();
+        let skip = text.chars().count() / 2;
+        let sought: String = text.chars().skip(skip).take(9).collect();
+        for key in [Key::Body(Text::new(&sought)), Key::Text(Text::new(&sought))] {
+            assert!(matches(&key, message, structure, &mut |_| false));
+        }
+    }
+    let any = Key::Subject(Text::new(""));
+    let found = matches(&any, message, structure, &mut |_| false);
+    assert_eq!(found, header::field(message, "subject").is_some());
 }
 
 #[cfg(test)]

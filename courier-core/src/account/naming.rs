@@ -23,19 +23,20 @@ impl AccountName {
     /// # Errors
     /// If it is no address.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        if let Some((local, wildcard)) = text.rsplit_once("@.") {
-            return Ok(Self {
-                local: LocalPart::parse(local.as_bytes())?,
-                domain: Some(format!(".{}", Domain::parse(wildcard)?.as_str()).into()),
-            });
-        }
-        Ok(match Address::parse(text.as_bytes())? {
-            Address::Local(local) => Self::local_account(local),
-            Address::Mailbox(mailbox) => {
+        match Address::parse(text.as_bytes()) {
+            Ok(Address::Local(local)) => Ok(Self::local_account(local)),
+            Ok(Address::Mailbox(mailbox)) => {
                 let (local, domain) = mailbox.into_parts();
-                Self::hosted_account(local, domain.as_str())
+                Ok(Self::hosted_account(local, domain.as_str()))
             }
-        })
+            // No domain begins with a dot, so this is no address in any case.
+            Err(error) => {
+                let (local, wildcard) = text.rsplit_once("@.").ok_or(error)?;
+                let local = LocalPart::parse(local.as_bytes())?;
+                let domain = format!(".{}", Domain::parse(wildcard)?.as_str());
+                Ok(Self::hosted_account(local, &domain))
+            }
+        }
     }
 
     /// What stands before the `@`, without quotes.
@@ -268,6 +269,7 @@ mod tests {
             Some(PathBuf::from("example.com/john"))
         );
         assert_eq!(home("john"), Some(PathBuf::from("john")));
+        assert!(AccountName::parse("\"a@.b\"@example.com").is_ok());
         for bad in [
             "a/b@example.com",
             "\"..\"@example.com",

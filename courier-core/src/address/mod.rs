@@ -4,7 +4,7 @@
 //! Text from a peer becomes a type at the edge: [`Domain`], [`LocalPart`],
 //! [`Mailbox`] (always with a domain), [`Address`] (as people write it, the domain
 //! may be missing), [`ReversePath`] and [`ForwardPath`]. What headers hold is often
-//! no valid address and has to be shown all the same, so `list` gives raw octets
+//! no valid address and has to be shown all the same, so [`list`] gives raw octets
 //! and never fails.
 //!
 //! ```
@@ -22,6 +22,7 @@
 
 mod domain;
 mod error;
+pub mod list;
 mod mailbox;
 mod path;
 #[cfg(test)]

@@ -94,10 +94,7 @@ impl Environment {
         last
     }
 
-    fn assign(&mut self, name: String, word: &Word, place: &Place, findings: &mut Findings) {
-        let Some(value) = self.expand(word, place, findings) else {
-            return;
-        };
+    fn assign(&mut self, name: String, value: String, place: &Place, findings: &mut Findings) {
         self.total = self.total.saturating_add(value.len());
         if self.total > MAX_TOTAL {
             findings.error(place, format!("{name}: the values are too long altogether"));
@@ -197,7 +194,18 @@ impl<'e> Evaluation<'e> {
             let place = frame.file.place(statement.line);
             match statement.what {
                 What::Assign { name, value } => {
-                    self.environment.assign(name, &value, &place, findings);
+                    if let Some(value) = self.environment.expand(&value, &place, findings) {
+                        self.environment.assign(name, value, &place, findings);
+                    }
+                }
+                What::Export(assignments) => {
+                    let mut expand = |word| self.environment.expand(word, &place, findings);
+                    let values: Vec<_> = assignments.iter().map(|(_, word)| expand(word)).collect();
+                    for ((name, _), value) in assignments.into_iter().zip(values) {
+                        if let Some(value) = value {
+                            self.environment.assign(name, value, &place, findings);
+                        }
+                    }
                 }
                 What::Skip(why) => findings.error(&place, why.to_string()),
                 What::Include(word) => {

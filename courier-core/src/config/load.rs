@@ -16,7 +16,7 @@ use super::registry::ShellFile;
 use super::settings::{self, Settings, Shells, Sources};
 use super::value::Switch;
 use crate::disk::{Disk, DiskErrorKind};
-use tree::Tree;
+use tree::{IfMissing, Tree};
 
 /// Reads every file of a configuration; gives the settings in force and all there is
 /// to say about them, by file and line.
@@ -46,7 +46,7 @@ use tree::Tree;
 /// ```
 pub async fn load(disk: Disk, places: &Places, host: &str) -> (Settings, Vec<Finding>) {
     let mut findings = Findings::default();
-    let etc = tree::read(&disk, places.etc(), &mut findings).await;
+    let etc = tree::read(&disk, places.etc(), IfMissing::Error, &mut findings).await;
     let mut loader = Loader {
         disk: &disk,
         places,
@@ -81,11 +81,8 @@ fn sources(tree: &Tree) -> Sources<'_> {
 
 /// `authdaemonrc` and its kin may have a directory of their own.
 async fn auth_directory(disk: &Disk, places: &Places, findings: &mut Findings) {
-    let [authlib, etc] = places.auth_etc();
-    if authlib == etc || disk.stat(&authlib).await.is_err() {
-        return;
-    }
-    let tree = tree::read(disk, &authlib, findings).await;
+    let [authlib, _] = places.auth_etc();
+    let tree = tree::read(disk, &authlib, IfMissing::Empty, findings).await;
     let mut loader = Loader {
         disk,
         places,
@@ -196,11 +193,13 @@ async fn certificates(disk: &Disk, settings: &mut Settings, findings: &mut Findi
                 continue;
             };
             let text = format!("{name}: {}: {}", found.value.display(), error.kind);
+            let missing = error.kind == DiskErrorKind::NotFound;
             match (&found.place, service.start.value) {
-                (Some(place), Switch::On) => findings.error(place, text),
-                (Some(place), Switch::Off) => findings.note(place, text),
                 // Nobody asked for the file that Courier would look for.
-                (None, _) => *file = None,
+                (None, _) if missing => *file = None,
+                (None, _) => findings.error(&whole(&found.value), text),
+                (Some(place), Switch::Off) if missing => findings.note(place, text),
+                (Some(place), _) => findings.error(place, text),
             }
         }
         let wanted = service.service.is_tls() && service.start.value == Switch::On;

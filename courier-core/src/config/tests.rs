@@ -10,6 +10,7 @@ use super::*;
 use crate::address::Domain;
 use crate::disk;
 use crate::testing::MemDisk;
+use crate::testing::fail_everywhere;
 
 fn domain(text: &str) -> Domain {
     Domain::parse(text).expect("a domain")
@@ -456,6 +457,59 @@ fn what_cannot_be_read_is_an_error() {
             "/r/etc/imapd:1: error: the file is not read: it is not a regular file (symbolic links are not followed)",
             "/r/etc/me:1: error: the file is not read: is a directory",
             "/r/etc/pop3d:1: error: the file is not read: it is not a regular file (symbolic links are not followed)",
+        ]
+    );
+}
+
+#[test]
+fn a_disk_that_fails_is_never_taken_for_a_setting_that_is_not_there() {
+    let mut world = root(&[
+        ("me", "mx.example.org\n"),
+        ("locals", "local.example\n"),
+        ("hosteddomains/a", "a.example\n"),
+        ("esmtpacceptmailfor.dir/a", "a.example\n"),
+        ("esmtpd", ". common\nESMTPDSTART=YES\n"),
+        ("common", "TLS_CERTFILE=/usr/share/courier/server.pem\n"),
+        ("authlib/authmysqlrc", ""),
+        ("esmtpauthclient", ""),
+    ]);
+    world.plant_file("/r/common", b"TLS_CERTFILE=/usr/share/courier/server.pem\n");
+    world.plant_file("/r/share/server.pem", b"");
+    let (_, findings) = read_as(&mut world, "host");
+    assert!(
+        findings.iter().all(|finding| finding.contains(": note: ")),
+        "{findings:?}"
+    );
+    let task = |_| disk::task(|disk| async move { load(disk, &places(), "host").await });
+    fail_everywhere::<(), _>(&world, task, |_, (_, findings), _| {
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error);
+        assert!(errors.count() > 0);
+    });
+}
+
+#[test]
+fn files_with_passwords_are_for_their_owner_alone() {
+    let mut world = root(&[("userdb", ""), ("authldaprc", ""), ("bofh", "")]);
+    let open = |disk: disk::Disk| async move {
+        for name in ["/r/etc/esmtpauthclient", "/r/etc/authpgsqlrc", "/r/etc/me"] {
+            let octets = b"mx.example.org\n".to_vec();
+            let made = disk.create(Path::new(name), octets, 0o644, disk::Durability::Volatile);
+            made.await.expect("made");
+        }
+    };
+    world.run(disk::task(open));
+    let (_, findings) = read_as(&mut world, "host");
+    let exposed: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.contains("everybody can read it"))
+        .collect();
+    assert_eq!(
+        exposed,
+        [
+            "/r/etc/authpgsqlrc:1: error: there may be passwords in it, and everybody can read it; chmod o-r",
+            "/r/etc/esmtpauthclient:1: error: there may be passwords in it, and everybody can read it; chmod o-r",
         ]
     );
 }

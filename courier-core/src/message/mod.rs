@@ -11,6 +11,7 @@ pub mod encoded;
 pub mod header;
 pub mod mime;
 pub mod parameter;
+mod segment;
 pub mod structure;
 pub mod transfer;
 pub mod view;

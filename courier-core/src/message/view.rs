@@ -9,12 +9,12 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::charset::Charset;
+use super::charset::{self, Charset, Guess};
 use super::encoded;
 use super::header;
 use super::parameter::Parameterized;
 use super::structure::{Kind, Part, Structure};
-use super::transfer::TransferEncoding;
+use super::transfer::{Decoder, TransferEncoding};
 
 /// Reads the parts of a message; they have the numbers that [`Structure`] gives them.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,13 @@ impl<'a> View<'a> {
     pub fn text(&self, number: usize) -> Option<String> {
         let part = self.part(number)?;
         self.decoded(part, part.body_of(self.message))
+    }
+
+    /// The same in pieces, for texts of any length. An unlabelled one is read twice.
+    #[must_use]
+    pub fn text_pieces(&self, number: usize) -> Option<TextPieces<'a>> {
+        let part = self.part(number)?;
+        (self.form(part) != Form::Other).then(|| self.pieces(part, part.body_of(self.message)))
     }
 
     /// The text of a part as a person reads it: HTML without its tags.
@@ -136,15 +143,26 @@ impl<'a> View<'a> {
     }
 
     /// A part's text from these octets of its body.
-    fn decoded(&self, part: &Part, body: &[u8]) -> Option<String> {
+    fn decoded(&self, part: &Part, body: &'a [u8]) -> Option<String> {
         if self.form(part) == Form::Other {
             return None;
         }
-        let content = decode(part, body);
-        Some(self.charset(part, &content).decode(&content))
+        let mut text = String::new();
+        let mut pieces = self.pieces(part, body);
+        while pieces.read(&mut text) {}
+        Some(text)
     }
 
-    fn without_tags(&self, part: &Part, body: &[u8]) -> Option<String> {
+    fn pieces(&self, part: &Part, body: &'a [u8]) -> TextPieces<'a> {
+        TextPieces {
+            rest: body,
+            transfer: Some(Decoder::new(part.encoding)),
+            charset: Some(self.charset(part, part.body_of(self.message)).decoder()),
+            octets: Vec::new(),
+        }
+    }
+
+    fn without_tags(&self, part: &Part, body: &'a [u8]) -> Option<String> {
         let text = self.decoded(part, body)?;
         Some(match self.form(part) {
             Form::Html => mail_parser::decoders::html::html_to_text(&text),
@@ -172,13 +190,73 @@ impl<'a> View<'a> {
         }
     }
 
-    fn charset(&self, part: &Part, content: &[u8]) -> Charset {
+    fn charset(&self, part: &Part, body: &[u8]) -> Charset {
         let found = part.media_type(self.message);
         let name = found.as_ref().and_then(|found| found.parameter("charset"));
         // Text that calls itself ASCII and is not is as good as unlabelled.
-        name.filter(|name| !name.eq_ignore_ascii_case(b"us-ascii"))
-            .and_then(Charset::named)
-            .unwrap_or_else(|| Charset::guess(content))
+        let named = name
+            .filter(|name| !name.eq_ignore_ascii_case(b"us-ascii"))
+            .and_then(Charset::named);
+        if let Some(named) = named {
+            return named;
+        }
+        let mut guess = Guess::default();
+        let mut transfer = Decoder::new(part.encoding);
+        let mut octets = Vec::new();
+        for piece in body.chunks(PIECE) {
+            octets.clear();
+            transfer.decode(piece, &mut octets);
+            if !guess.read(&octets) {
+                break;
+            }
+        }
+        octets.clear();
+        transfer.finish(&mut octets);
+        guess.read(&octets);
+        guess.finish()
+    }
+}
+
+/// Octets of a body that are decoded at a time.
+const PIECE: usize = 32 * 1024;
+
+/// The text of a part, piece by piece; see [`View::text_pieces`].
+#[derive(Debug)]
+pub struct TextPieces<'a> {
+    rest: &'a [u8],
+    /// Until the end.
+    transfer: Option<Decoder>,
+    charset: Option<charset::Decoder>,
+    octets: Vec<u8>,
+}
+
+impl TextPieces<'_> {
+    /// Appends the next piece, some 100 KiB at most; false if there is none.
+    pub fn read(&mut self, text: &mut String) -> bool {
+        let length = self.rest.len().min(PIECE);
+        let (piece, rest) = self
+            .rest
+            .split_at_checked(length)
+            .unwrap_or((self.rest, b""));
+        self.octets.clear();
+        self.rest = rest;
+        match (&mut self.transfer, &mut self.charset) {
+            (Some(transfer), Some(charset)) if !piece.is_empty() => {
+                transfer.decode(piece, &mut self.octets);
+                charset.decode(&self.octets, text);
+            }
+            _ => {
+                let (Some(transfer), Some(mut charset)) =
+                    (self.transfer.take(), self.charset.take())
+                else {
+                    return false;
+                };
+                transfer.finish(&mut self.octets);
+                charset.decode(&self.octets, text);
+                charset.finish(text);
+            }
+        }
+        true
     }
 }
 

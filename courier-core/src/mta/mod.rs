@@ -1,1 +1,3 @@
-//! To be written.
+//! Accepting and moving mail.
+
+pub mod journal;

@@ -62,6 +62,15 @@ impl Tree {
     }
 }
 
+/// What a directory that is not there means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfMissing {
+    /// Something is wrong.
+    Error,
+    /// There is nothing to be read.
+    Empty,
+}
+
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
@@ -87,10 +96,15 @@ fn told(kind: &DiskErrorKind) -> String {
 }
 
 /// Reads a directory with all of its files that some part looks into.
-pub(super) async fn read(disk: &Disk, path: &Path, findings: &mut Findings) -> Tree {
+pub(super) async fn read(
+    disk: &Disk,
+    path: &Path,
+    if_missing: IfMissing,
+    findings: &mut Findings,
+) -> Tree {
     let mut tree = Tree {
         path: path.to_path_buf(),
-        names: names(disk, path, findings).await,
+        names: names(disk, path, if_missing, findings).await,
         contents: BTreeMap::new(),
         exposed: Vec::new(),
     };
@@ -105,7 +119,7 @@ pub(super) async fn read(disk: &Disk, path: &Path, findings: &mut Findings) -> T
             tree.contents.insert(name.clone(), files);
         }
     }
-    tree.look_at_secrets(disk, &known).await;
+    tree.look_at_secrets(disk, &known, findings).await;
     tree
 }
 
@@ -133,12 +147,19 @@ impl Tree {
         }
     }
 
-    async fn look_at_secrets(&mut self, disk: &Disk, known: &[(String, Kind)]) {
+    async fn look_at_secrets(
+        &mut self,
+        disk: &Disk,
+        known: &[(String, Kind)],
+        findings: &mut Findings,
+    ) {
         let secret = |kind: &Kind| matches!(kind, Kind::Secret | Kind::Rc(_));
         for (name, _) in known.iter().filter(|(_, kind)| secret(kind)) {
-            let meta = disk.stat(&self.path.join(name)).await;
-            if meta.is_ok_and(|meta| meta.mode & 0o004 != 0) {
-                self.exposed.push(name.clone());
+            let path = self.path.join(name);
+            match disk.stat(&path).await {
+                Ok(meta) if meta.mode & 0o004 != 0 => self.exposed.push(name.clone()),
+                Ok(_) => {}
+                Err(error) => findings.error(&whole(&path), error.kind.to_string()),
             }
         }
     }
@@ -186,9 +207,17 @@ async fn read_all(
 }
 
 /// The names in a directory, sorted, and what they stand for.
-async fn names(disk: &Disk, path: &Path, findings: &mut Findings) -> BTreeMap<String, FileKind> {
+async fn names(
+    disk: &Disk,
+    path: &Path,
+    if_missing: IfMissing,
+    findings: &mut Findings,
+) -> BTreeMap<String, FileKind> {
     let listing = match disk.list(path).await {
         Ok(listing) => listing,
+        Err(error) if (error.kind, if_missing) == (DiskErrorKind::NotFound, IfMissing::Empty) => {
+            return BTreeMap::new();
+        }
         Err(error) => {
             let text = format!("the directory is not read: {}", error.kind);
             findings.error(&whole(path), text);
@@ -211,6 +240,7 @@ async fn names(disk: &Disk, path: &Path, findings: &mut Findings) -> BTreeMap<St
         }
     }
     for name in unknown {
+        // If this fails, so will reading the file.
         let kind = disk.stat(&path.join(&name)).await.map(|meta| meta.kind);
         names.insert(name, kind.unwrap_or(FileKind::Unknown));
     }
@@ -224,7 +254,7 @@ async fn directory(
     rule: DirectoryRule,
     findings: &mut Findings,
 ) -> Vec<ConfigFile> {
-    let names = names(disk, path, findings).await;
+    let names = names(disk, path, IfMissing::Error, findings).await;
     let mut wanted = Vec::new();
     for (name, kind) in &names {
         if *kind == FileKind::Directory {

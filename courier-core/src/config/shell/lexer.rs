@@ -55,6 +55,13 @@ pub(super) enum Bare {
     UpTo(usize),
 }
 
+/// What an expansion stands in: between double quotes a single quote is only itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    None,
+    Double,
+}
+
 /// `${A:-${B:-…}}` may be nested as deep.
 const DEPTH: u32 = 8;
 
@@ -177,7 +184,7 @@ impl<'a> Lexer<'a> {
                 self.skip(1);
                 Ok(())
             }
-            _ => self.expansion(text, 0),
+            _ => self.expansion(text, Quotes::None, 0),
         }
     }
 
@@ -197,7 +204,7 @@ impl<'a> Lexer<'a> {
                     self.skip(2);
                 }
                 [b'\\', b'\n', ..] => self.skip(2),
-                [b'$' | b'`', ..] => outcome = outcome.and(self.expansion(text, 0)),
+                [b'$' | b'`', ..] => outcome = outcome.and(self.expansion(text, Quotes::Double, 0)),
                 [b'\r', b'\n', ..] => self.skip(1),
                 [octet, ..] => {
                     text.octets.push(*octet);
@@ -208,7 +215,12 @@ impl<'a> Lexer<'a> {
     }
 
     /// `$…` or a back quote at the front of the rest.
-    fn expansion(&mut self, text: &mut Builder, depth: u32) -> Result<(), ShellError> {
+    fn expansion(
+        &mut self,
+        text: &mut Builder,
+        quotes: Quotes,
+        depth: u32,
+    ) -> Result<(), ShellError> {
         match self.rest {
             [b'`', ..] => {
                 self.skip(1);
@@ -224,7 +236,7 @@ impl<'a> Lexer<'a> {
             }
             [b'$', b'{', ..] => {
                 self.skip(2);
-                self.braces(text, depth)
+                self.braces(text, quotes, depth)
             }
             [b'$', octet, ..] if is_name_start(*octet) => {
                 self.skip(1);
@@ -248,7 +260,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// After `${`.
-    fn braces(&mut self, text: &mut Builder, depth: u32) -> Result<(), ShellError> {
+    fn braces(&mut self, text: &mut Builder, quotes: Quotes, depth: u32) -> Result<(), ShellError> {
         if depth >= DEPTH {
             return Err(ShellError::Depth);
         }
@@ -276,7 +288,11 @@ impl<'a> Lexer<'a> {
                     let (word, _) = word.finish()?;
                     return text.variable(name, Some((instead, word)));
                 }
-                [b'$' | b'`', ..] => self.expansion(&mut word, depth + 1)?,
+                [b'$' | b'`', ..] => self.expansion(&mut word, quotes, depth + 1)?,
+                [b'\'', ..] if quotes == Quotes::Double => {
+                    word.octets.push(b'\'');
+                    self.skip(1);
+                }
                 [b'\'' | b'"' | b'\\', ..] => self.quoted_piece(&mut word)?,
                 [octet, ..] => {
                     word.octets.push(*octet);

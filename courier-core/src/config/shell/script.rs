@@ -22,13 +22,15 @@ pub struct Statement {
 /// What a statement asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// `NAME=value`, exported or not.
+    /// `NAME=value`
     Assign {
         /// The variable.
         name: String,
         /// Its value before variables are looked up.
         value: Word,
     },
+    /// `export NAME=value …`: all values are looked up before the first is assigned.
+    Export(Vec<(String, Word)>),
     /// `. file`
     Include(Word),
     /// Something that only a shell could do; it is left out.
@@ -102,8 +104,7 @@ impl Parser<'_> {
                 match statements(words) {
                     Ok(statements) if end != End::Control => list.extend(statements),
                     Ok(_) => {
-                        let command = Skipped::Command("|, &, < or >".to_owned());
-                        skipped = Some((line, command));
+                        skipped = Some((line, command_name("|, &, < or >")));
                     }
                     Err(why) => skipped = Some((line, why)),
                 }
@@ -157,6 +158,7 @@ impl Parser<'_> {
                 }
                 Token::End if words.is_empty() => {}
                 Token::End | Token::CaseEnd => return Ok((words, End::Line)),
+                Token::And if words.is_empty() => return Err((line, command_name("&&"))),
                 Token::And => return Ok((words, End::And)),
                 Token::Control | Token::Redirection => return Ok((words, End::Control)),
                 Token::Open if words.is_empty() => {
@@ -258,37 +260,48 @@ fn statements(words: Vec<Located>) -> Result<Vec<Statement>, Skipped> {
     let mut statements = Vec::new();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next_if(|word| assignment(word).is_some()) {
-        statements.extend(assigned(word));
+        let line = word.line;
+        statements.extend(assigned(word).map(|(name, value)| Statement {
+            line,
+            what: What::Assign { name, value },
+        }));
     }
     let Some(command) = words.next() else {
         return Ok(statements);
     };
-    match command.word.literal() {
-        Some("export" | "readonly") => {
-            for word in words {
-                let option = word.word.literal().unwrap_or_default();
-                let plain = option == "-p" || is_variable(option.as_bytes());
-                match assignment(&word) {
-                    Some(_) => statements.extend(assigned(word)),
-                    None if plain => {}
-                    None => return Err(Skipped::Command(format!("export {option}"))),
-                }
-            }
-            Ok(statements)
+    let line = command.line;
+    let name = command.word.literal();
+    let what = match name {
+        // Assignments in front of a command are for that command.
+        Some("export" | "readonly") if statements.is_empty() => What::Export(exported(words)?),
+        Some("." | "source") if statements.is_empty() => {
+            let file = words
+                .next()
+                .ok_or_else(|| command_name(". without a file"))?;
+            What::Include(file.word)
         }
-        Some("." | "source") => {
-            let what = words.next().map(|word| What::Include(word.word));
-            let what = what.ok_or(Skipped::Command(". without a file".to_owned()))?;
-            let line = command.line;
-            statements.push(Statement { line, what });
-            Ok(statements)
+        Some(":") if statements.is_empty() => return Ok(statements),
+        name => return Err(command_name(name.unwrap_or("$…"))),
+    };
+    Ok(vec![Statement { line, what }])
+}
+
+/// The words after `export`: assignments, names and `-p`.
+fn exported(words: impl Iterator<Item = Located>) -> Result<Vec<(String, Word)>, Skipped> {
+    let mut exported = Vec::new();
+    for word in words {
+        let text = word.word.literal().unwrap_or_default();
+        let alone = text == "-p" || is_variable(text.as_bytes());
+        if assignment(&word).is_none() && !alone {
+            return Err(command_name("export"));
         }
-        Some(":") => Ok(statements),
-        name => {
-            let name: String = name.unwrap_or("$…").chars().take(40).collect();
-            Err(Skipped::Command(name))
-        }
+        exported.extend(assigned(word));
     }
+    Ok(exported)
+}
+
+fn command_name(name: &str) -> Skipped {
+    Skipped::Command(name.chars().take(40).collect())
 }
 
 /// The length of the name, if a word is `NAME=…`.
@@ -304,10 +317,9 @@ fn assignment(word: &Located) -> Option<usize> {
     (unquoted && is_variable(text.get(..equals)?.as_bytes())).then_some(equals)
 }
 
-/// A word of the form `NAME=value` as a statement.
-fn assigned(word: Located) -> Option<Statement> {
+/// Name and value of a word of the form `NAME=value`.
+fn assigned(word: Located) -> Option<(String, Word)> {
     let equals = assignment(&word)?;
-    let line = word.line;
     let mut value = word.word;
     let Some(Piece::Text(text)) = value.pieces.first_mut() else {
         return None;
@@ -318,8 +330,7 @@ fn assigned(word: Located) -> Option<Statement> {
         true => drop(value.pieces.remove(0)),
         false => *text = tail,
     }
-    let what = What::Assign { name, value };
-    Some(Statement { line, what })
+    Some((name, value))
 }
 
 fn is_variable(name: &[u8]) -> bool {

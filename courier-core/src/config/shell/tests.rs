@@ -24,6 +24,12 @@ fn told(script: &str) -> Vec<String> {
         .map(|statement| {
             let what = match &statement.what {
                 What::Assign { name, value } => format!("{name}={}", tell(value)),
+                What::Export(list) => {
+                    let list = list
+                        .iter()
+                        .map(|(name, value)| format!(" {name}={}", tell(value)));
+                    format!("export{}", list.collect::<String>())
+                }
                 What::Include(file) => format!(". {}", tell(file)),
                 What::Skip(why) => format!("! {why}"),
             };
@@ -77,6 +83,7 @@ fn variables_come_in_every_form() {
          <G Set Some(\"g }\")>$"
         ]
     );
+    assert_eq!(told("A=\"${B-'x'}\"\n"), ["1 A=<B Unset Some(\"'x'\")>"]);
     for (script, wanted) in [
         (
             "A=$(date)\nB=1",
@@ -123,11 +130,12 @@ fn export_and_inclusion_are_understood() {
             "export A=1 B\nexport -p\n. /etc/environment\nsource \"$X/y\"; C=2\nreadonly D=3\n:\n"
         ),
         [
-            "1 A=1",
+            "1 export A=1",
+            "2 export",
             "3 . /etc/environment",
             "4 . <X>/y",
             "4 C=2",
-            "5 D=3"
+            "5 export D=3"
         ]
     );
 }
