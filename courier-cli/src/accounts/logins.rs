@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use courier_core::account::login::Login;
 use courier_core::account::naming::AccountName;
@@ -16,6 +17,7 @@ use courier_core::account::secret::Secret;
 use courier_core::account::{Account, Accounts, Lookup};
 use tokio::sync::Semaphore;
 
+use super::proven::Proven;
 use crate::disk::Disks;
 use crate::pool::Pool;
 use crate::random;
@@ -52,6 +54,7 @@ struct Inner {
     hashing: Pool,
     places: Arc<Semaphore>,
     server_key: Secret,
+    proven: Proven,
 }
 
 impl Logins {
@@ -72,6 +75,7 @@ impl Logins {
                 hashing: Pool::new("hashing", threads),
                 places: Arc::new(Semaphore::new(threads + WAITING)),
                 server_key,
+                proven: Proven::new(),
             }),
         }
     }
@@ -98,20 +102,35 @@ impl Logins {
     /// Whether this is the password of the first of these names that is an account.
     /// A login that means no account costs as much as one that does.
     pub async fn check(&self, names: Vec<AccountName>, password: Secret) -> Answer {
+        let Ok(account) = self.known(names).await else {
+            return Answer::Unavailable;
+        };
+        let account = match account {
+            Some(account)
+                if self
+                    .inner
+                    .proven
+                    .recall(&account, &password, Instant::now()) =>
+            {
+                return Answer::Accepted(account);
+            }
+            account => account,
+        };
         let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
             tracing::warn!("TOO MANY LOGINS");
             return Answer::Unavailable;
         };
-        let Ok(account) = self.known(names).await else {
-            return Answer::Unavailable;
-        };
+        let inner = Arc::clone(&self.inner);
         let comparing = self.inner.hashing.call(move || {
             let _place = place;
-            let verification = match &account {
-                Some(account) => account.passwords.verify(&password),
-                None => verify_nobody(&password),
+            let Some(account) = account else {
+                return (verify_nobody(&password), None);
             };
-            (verification, account)
+            let verification = account.passwords.verify(&password);
+            if verification == Verification::Match {
+                inner.proven.remember(&account, &password, Instant::now());
+            }
+            (verification, Some(account))
         });
         match comparing.await {
             (Verification::Match, Some(account)) => Answer::Accepted(account),

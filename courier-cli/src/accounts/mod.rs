@@ -7,6 +7,7 @@ mod cache;
 mod database;
 mod homes;
 mod logins;
+mod proven;
 mod quota;
 mod record;
 #[cfg(test)]

@@ -316,6 +316,12 @@ async fn a_password_opens_its_account_and_no_other() {
     };
     assert_eq!(account.login, name("ann@example.com"));
     assert_eq!(check("ann@example.com", "simsim").await, Answer::Refused);
+    let again = check("ann@example.com", "sesame").await;
+    assert!(matches!(again, Answer::Accepted(_)), "remembered");
+    let changed = record("new").passwords;
+    let ann = name("ann@example.com");
+    place.accounts().set_passwords(&ann, &changed).unwrap();
+    assert_eq!(check("ann@example.com", "sesame").await, Answer::Refused);
     assert_eq!(check("nobody@example.com", "sesame").await, Answer::Refused);
     assert_eq!(
         logins.check(Vec::new(), Secret::from("sesame")).await,
