@@ -20,5 +20,6 @@ pub mod pool;
 pub mod random;
 pub mod root;
 pub mod routing;
+pub mod server;
 pub mod service;
 pub mod spool;

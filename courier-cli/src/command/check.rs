@@ -25,7 +25,7 @@ impl Check {
         let printed = print(&lines.concat())?;
         let errors = findings
             .iter()
-            .any(|finding| finding.severity == Severity::Error);
+            .any(|finding| finding.severity != Severity::Note);
         Ok(if errors { Status::No.into() } else { printed })
     }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod check;
 mod init;
+mod serve;
 mod terminal;
 
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ enum Command {
     Account(account::Command),
     /// Say all that is wrong with the configuration, by file and line
     Check(check::Check),
+    /// Run the whole server in the foreground
+    Serve(serve::Serve),
 }
 
 impl Command {
@@ -44,6 +47,7 @@ impl Command {
             Self::Init(init) => init.run(layout),
             Self::Account(command) => command.run(layout),
             Self::Check(check) => check.run(layout),
+            Self::Serve(serve) => serve.run(layout),
         }
     }
 }

@@ -6,15 +6,18 @@ pub mod login;
 pub mod throttle;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
-use courier_core::config::Service;
+use courier_core::config::{Service, Settings};
 use courier_maildir::writer::Writer;
+use courier_smtp::reply::Refusal;
 use tokio::sync::watch;
 
 use crate::accounts::Logins;
 use crate::delivery::Deliveries;
 use crate::disk::Disks;
+use crate::net::connection::Connection;
 use crate::net::tls::Identity;
 use crate::routing::Routing;
 use crate::spool::Spool;
@@ -68,5 +71,55 @@ impl Stopping {
             return;
         }
         std::future::pending().await
+    }
+}
+
+/// The settings of a service's protocol machine, shared by its sessions.
+#[derive(Debug, Clone)]
+pub enum Machine {
+    /// ESMTP.
+    Esmtp(Arc<courier_smtp::server::Settings>),
+}
+
+impl Machine {
+    /// What the configuration says for a service.
+    #[must_use]
+    pub fn new(settings: &Settings, service: Service) -> Self {
+        let of_service = settings.service(service);
+        match service {
+            _ => {
+                Self::Esmtp(Arc::new(esmtp::settings(settings, of_service)))
+            }
+        }
+    }
+
+    /// What a client is told for which there is no room.
+    #[must_use]
+    pub fn turning_away(&self) -> Vec<u8> {
+        match self {
+            Self::Esmtp(settings) => {
+                let refusal = Refusal::too_many_sessions();
+                let machine = courier_smtp::server::Server::turning_away(Arc::clone(settings), refusal);
+                machine.pending().to_vec()
+            }
+        }
+    }
+
+    /// Serves a client to the end.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub async fn serve(
+        self,
+        context: Arc<Context>,
+        service: Service,
+        connection: Connection,
+        stopping: Stopping,
+    ) -> io::Result<()> {
+        match self {
+            Self::Esmtp(settings) => {
+                esmtp::serve(context, service, settings, connection, stopping).await
+            }
+        }
     }
 }

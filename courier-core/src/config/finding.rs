@@ -61,8 +61,12 @@ impl<T> Located<T> {
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// The configuration is wrong, and what stands there does not happen.
+    /// The configuration is wrong, and what stands there does not happen. A server
+    /// does not take it.
     Error,
+    /// A setting that nothing here knows: an error to whoever checks, but one that a
+    /// server can do without.
+    Unknown,
     /// Worth knowing, such as a setting that has no effect here.
     Note,
 }
@@ -81,7 +85,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
-            Severity::Error => "error",
+            Severity::Error | Severity::Unknown => "error",
             Severity::Note => "note",
         };
         write!(f, "{}: {severity}: ", self.place)?;
@@ -107,6 +111,11 @@ impl Findings {
         self.add(place, Severity::Error, text.into());
     }
 
+    /// A setting is unknown.
+    pub fn unknown(&mut self, place: &Place, text: impl Into<String>) {
+        self.add(place, Severity::Unknown, text.into());
+    }
+
     /// Something is worth knowing.
     pub fn note(&mut self, place: &Place, text: impl Into<String>) {
         self.add(place, Severity::Note, text.into());
@@ -124,7 +133,7 @@ impl Findings {
 
     fn add(&mut self, place: &Place, severity: Severity, text: String) {
         let count = match severity {
-            Severity::Error => &mut self.errors,
+            Severity::Error | Severity::Unknown => &mut self.errors,
             Severity::Note => &mut self.notes,
         };
         let mut finding = Finding {

@@ -74,7 +74,7 @@ pub(super) fn variables(
                     variable(known, name, value, place, findings);
                 }
                 None if environments.iter().any(|other| other.is_used(name)) => {}
-                None => findings.error(place, unknown(name, registry::nearest(kind, name))),
+                None => findings.unknown(place, unknown(name, registry::nearest(kind, name))),
             }
         }
     }
@@ -127,7 +127,7 @@ fn rc_file(file: &ConfigFile, kind: RcFile, findings: &mut Findings) {
             Ok(name) if registry::is_known_rc(kind, name) => {
                 standing(Standing::NotYet, name, &place, findings);
             }
-            Ok(name) => findings.error(&place, format!("{}: unknown setting", quoted(name))),
+            Ok(name) => findings.unknown(&place, format!("{}: unknown setting", quoted(name))),
             Err(_) => findings.error(&place, "the name of the setting is not UTF-8"),
         }
     }
