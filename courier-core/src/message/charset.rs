@@ -37,11 +37,9 @@ impl Charset {
     /// it is that, else windows-1252.
     #[must_use]
     pub fn guess(octets: &[u8]) -> Self {
-        if std::str::from_utf8(octets).is_ok() {
-            Self::UTF_8
-        } else {
-            Self(Kind::Standard(WINDOWS_1252))
-        }
+        let mut guess = Guess::default();
+        guess.read(octets);
+        guess.finish()
     }
 
     /// Decodes a whole text; what is wrong in it becomes U+FFFD.
@@ -63,6 +61,55 @@ impl Charset {
             }
             Kind::Utf7 => State::Utf7(Utf7::default()),
         })
+    }
+}
+
+/// Guesses the charset of a text in pieces, as [`Charset::guess`] does.
+#[derive(Debug, Clone, Default)]
+pub struct Guess {
+    /// The beginning of a character at the end of what was read.
+    rest: Vec<u8>,
+    is_other: bool,
+}
+
+impl Guess {
+    /// Looks at the next octets; false once more of them cannot matter.
+    pub fn read(&mut self, octets: &[u8]) -> bool {
+        if self.is_other || (self.rest.is_empty() && octets.is_ascii()) {
+            return !self.is_other;
+        }
+        // The longest character has four octets: complete one that was begun.
+        let head = octets.len().min(4);
+        let (head, octets) = octets.split_at_checked(head).unwrap_or((octets, b""));
+        self.rest.extend_from_slice(head);
+        let joined = std::mem::take(&mut self.rest);
+        self.check(&joined);
+        if self.rest.is_empty() {
+            self.check(octets);
+        } else if !octets.is_empty() {
+            self.rest.extend_from_slice(octets);
+            let joined = std::mem::take(&mut self.rest);
+            self.check(&joined);
+        }
+        !self.is_other
+    }
+
+    fn check(&mut self, octets: &[u8]) {
+        if let Err(error) = std::str::from_utf8(octets) {
+            self.is_other |= error.error_len().is_some();
+            let rest = octets.get(error.valid_up_to()..).unwrap_or_default();
+            self.rest.extend_from_slice(rest);
+        }
+    }
+
+    /// The charset of what was read.
+    #[must_use]
+    pub fn finish(self) -> Charset {
+        if self.is_other || !self.rest.is_empty() {
+            Charset(Kind::Standard(WINDOWS_1252))
+        } else {
+            Charset::UTF_8
+        }
     }
 }
 
@@ -253,6 +300,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_guess_from_pieces_is_that_of_the_whole(
+            text in "[aé€😀]{0,12}",
+            cut in 0_usize..3,
+            size in 1_usize..9,
+        ) {
+            let octets = &text.as_bytes()[..text.len().saturating_sub(cut)];
+            let mut guess = Guess::default();
+            for piece in octets.chunks(size) {
+                guess.read(piece);
+            }
+            let is_utf8 = std::str::from_utf8(octets).is_ok();
+            prop_assert_eq!(guess.finish() == Charset::UTF_8, is_utf8);
+            prop_assert_eq!(Charset::guess(octets) == Charset::UTF_8, is_utf8);
+        }
+
         #[test]
         fn pieces_decode_to_the_whole(
             octets in prop::collection::vec(any::<u8>(), 0..80),

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 use memchr::memmem;
+use smallvec::SmallVec;
 
 use super::charset::Charset;
 use super::header;
@@ -58,7 +59,7 @@ pub fn parameter(value: &Parameterized<'_>, name: &str) -> Option<String> {
 /// A parameter whose sections were put together (RFC 2231 §3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged<'a> {
-    /// The name without asterisks.
+    /// The name; without asterisks if there were sections.
     pub name: &'a [u8],
     /// Whether the value is in the form `charset'language'percent-encoded`.
     pub is_extended: bool,
@@ -67,49 +68,57 @@ pub struct Merged<'a> {
 }
 
 /// Puts the sections of parameters together, as RFC 2231 §6 demands of an IMAP
-/// server; each where its first section stood. Sections behind a gap are lost;
-/// numbers go to 999.
+/// server; each where its first section stood. What is no section of a sequence that
+/// begins with 0 stays a parameter of its own; numbers go to 999.
 #[must_use]
 pub fn merge<'a>(parameters: &'a [Parameter<'a>]) -> Vec<Merged<'a>> {
-    let mut merged: Vec<Merged<'a>> = Vec::with_capacity(parameters.len());
-    let mut sections: Vec<(usize, Section<'a>)> = Vec::new();
-    for parameter in parameters {
-        let Some(section) = Section::of(parameter) else {
-            merged.push(Merged {
+    let mut sections: Vec<Section<'a>> = parameters
+        .iter()
+        .enumerate()
+        .filter_map(|(place, parameter)| Section::of(place, parameter))
+        .collect();
+    // Stable: of two sections of one number the first counts.
+    sections.sort_by_cached_key(|section| (section.name.to_ascii_lowercase(), section.number));
+
+    let mut merged: Vec<(usize, Merged<'a>)> = Vec::with_capacity(parameters.len());
+    let mut joined = vec![false; parameters.len()];
+    for group in sections.chunk_by(|one, other| one.name.eq_ignore_ascii_case(other.name)) {
+        let mut next = 0;
+        let mut sequence: SmallVec<[&Section<'a>; 4]> = SmallVec::new();
+        for section in group {
+            if section.number == next {
+                sequence.push(section);
+                next += 1;
+            }
+            if section.number < next
+                && let Some(joined) = joined.get_mut(section.place)
+            {
+                *joined = true;
+            }
+        }
+        let Some(place) = sequence.iter().map(|section| section.place).min() else {
+            continue;
+        };
+        merged.push((place, join(&sequence)));
+    }
+    for (place, (parameter, joined)) in parameters.iter().zip(joined).enumerate() {
+        if !joined {
+            let whole = Merged {
                 name: parameter.name,
                 is_extended: false,
                 value: Cow::Borrowed(&parameter.value),
-            });
-            continue;
-        };
-        let known = sections
-            .iter()
-            .find(|(_, other)| other.name.eq_ignore_ascii_case(section.name));
-        let owner = known.map_or(merged.len(), |(owner, _)| *owner);
-        if owner == merged.len() {
-            merged.push(Merged {
-                name: section.name,
-                is_extended: false,
-                value: Cow::Borrowed(b""),
-            });
-        }
-        sections.push((owner, section));
-    }
-    // Stable: of two sections of one number the first counts.
-    sections.sort_by_key(|(owner, section)| (*owner, section.number));
-    for group in sections.chunk_by(|(one, _), (other, _)| one == other) {
-        let Some((owner, _)) = group.first() else {
-            continue;
-        };
-        if let Some(merged) = merged.get_mut(*owner) {
-            (merged.is_extended, merged.value) = join(group);
+            };
+            merged.push((place, whole));
         }
     }
-    merged
+    merged.sort_by_key(|(place, _)| *place);
+    merged.into_iter().map(|(_, merged)| merged).collect()
 }
 
 /// One of the parameters `name*`, `name*3`, `name*3*`.
 struct Section<'a> {
+    /// Its number among the parameters.
+    place: usize,
     name: &'a [u8],
     number: u16,
     is_extended: bool,
@@ -117,7 +126,7 @@ struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn of(parameter: &'a Parameter<'a>) -> Option<Self> {
+    fn of(place: usize, parameter: &'a Parameter<'a>) -> Option<Self> {
         let asterisk = memchr(b'*', parameter.name)?;
         let (name, rest) = parameter.name.split_at_checked(asterisk)?;
         let rest = rest.get(1..)?;
@@ -138,6 +147,7 @@ impl<'a> Section<'a> {
             _ => return None,
         };
         (!name.is_empty()).then_some(Self {
+            place,
             name,
             number,
             is_extended,
@@ -146,35 +156,34 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The value of sections in order. If one of them is percent-encoded, the others are
-/// made so.
-fn join<'a>(sections: &[(usize, Section<'a>)]) -> (bool, Cow<'a, [u8]>) {
-    let mut next = 0;
-    let consecutive = sections
-        .iter()
-        .map(|(_, section)| section)
-        .filter(|section| {
-            let fits = section.number == next;
-            next += u16::from(fits);
-            fits
-        });
-    let consecutive: Vec<_> = consecutive.collect();
-    let is_extended = consecutive.iter().any(|section| section.is_extended);
-    if let [only] = consecutive.as_slice() {
-        return (is_extended, Cow::Borrowed(only.value));
+/// Sections in order as one parameter. If one of them is percent-encoded, the others
+/// are made so.
+fn join<'a>(sections: &[&Section<'a>]) -> Merged<'a> {
+    let name = sections.first().map_or(&b""[..], |first| first.name);
+    let is_extended = sections.iter().any(|section| section.is_extended);
+    if let [only] = sections {
+        return Merged {
+            name,
+            is_extended,
+            value: Cow::Borrowed(only.value),
+        };
     }
     let mut value = Vec::new();
-    if is_extended && consecutive.first().is_some_and(|first| !first.is_extended) {
+    if is_extended && sections.first().is_some_and(|first| !first.is_extended) {
         value.extend_from_slice(b"''");
     }
-    for section in consecutive {
+    for section in sections {
         if section.is_extended == is_extended {
             value.extend_from_slice(section.value);
         } else {
             percent_encode(section.value, &mut value);
         }
     }
-    (is_extended, Cow::Owned(value))
+    Merged {
+        name,
+        is_extended,
+        value: Cow::Owned(value),
+    }
 }
 
 fn percent_encode(text: &[u8], value: &mut Vec<u8>) {
@@ -482,22 +491,36 @@ mod tests {
         assert_eq!(named("a/b; n*0=%41; n*1*=%41", "n").unwrap(), "%41A");
         assert_eq!(named("a/b; n*=%41", "n").unwrap(), "A");
         assert_eq!(named("a/b; n*0=a; n*0=b", "n").unwrap(), "a");
-        assert_eq!(named("a/b; n*1=b", "n").unwrap(), "");
+        assert_eq!(named("a/b; n*1=b", "n"), None);
+        assert_eq!(named("a/b; n*1=b", "n*1").unwrap(), "b");
         assert_eq!(named("a/b; x=y", "n"), None);
     }
 
     #[test]
-    fn section_numbers_end_at_999() {
+    fn sections_end_at_999() {
+        for (last, is_joined) in [(998, true), (999, true), (1000, false)] {
+            let parameter = |number| Parameter {
+                name: format!("n*{number}").leak().as_bytes(),
+                value: Cow::Borrowed(b"x"),
+            };
+            let parameters: Vec<_> = (0..=last).map(parameter).collect();
+            assert_eq!(merge(&parameters).len(), if is_joined { 1 } else { 2 });
+        }
+    }
+
+    #[test]
+    fn names_without_a_sequence_stay() {
         let named = |name: &str| {
             let value = format!("a/b; {name}=x");
             let value = Parameterized::media_type(value.as_bytes()).unwrap();
             merge(&value.parameters)[0].name.to_vec()
         };
         for (name, base) in [
-            ("n*998", "n"),
-            ("n*999*", "n"),
-            ("n*1000", "n*1000"),
-            ("n*01", "n*01"),
+            ("n*0", "n"),
+            ("n*0*", "n"),
+            ("n*", "n"),
+            ("n*999*", "n*999*"),
+            ("n*00", "n*00"),
             ("n*x", "n*x"),
             ("*", "*"),
             ("n**", "n**"),

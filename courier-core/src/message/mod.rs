@@ -6,12 +6,15 @@
 //! it, and nothing is copied before somebody asks for decoded text.
 
 pub mod charset;
+pub mod date;
 pub mod encoded;
 pub mod header;
 pub mod mime;
 pub mod parameter;
+mod segment;
 pub mod structure;
 pub mod transfer;
+pub mod view;
 pub mod wire;
 
 pub use mime::scan;

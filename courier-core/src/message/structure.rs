@@ -136,6 +136,13 @@ impl Structure {
         std::iter::successors(Some(number + 1), next).take_while(move |&number| number < end)
     }
 
+    /// The number of the part that follows one and everything in it.
+    #[must_use]
+    pub fn after(&self, number: usize) -> Option<usize> {
+        let next = self.parts.get(number)?.next;
+        (next < self.parts.len()).then_some(next)
+    }
+
     /// Size of the whole message.
     #[must_use]
     pub fn size(&self) -> Size {

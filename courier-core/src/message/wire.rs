@@ -14,11 +14,12 @@
 //! assert_eq!(wire, b"Hi\r\n..signature\r\n");
 //! ```
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
+
+pub use super::segment::{Reader, Segment};
 
 /// The octets of a message, mapped or read by the host.
 pub type Content = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -74,6 +75,12 @@ impl Edit {
 pub struct Pieces<'a> {
     source: &'a [u8],
     encoding: Encoding,
+    position: Position,
+}
+
+/// How far a text was yielded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
     /// The next source octet.
     at: usize,
     /// Octets of the edit at `at` that were yielded already.
@@ -89,17 +96,32 @@ impl<'a> Pieces<'a> {
         Self {
             source,
             encoding,
-            at: 0,
-            written: 0,
-            left: u64::MAX,
+            position: Position {
+                at: 0,
+                written: 0,
+                left: u64::MAX,
+            },
         }
+    }
+
+    /// The same text from where another walk of it stands.
+    pub(super) fn resume(source: &'a [u8], encoding: Encoding, position: Position) -> Self {
+        Self {
+            source,
+            encoding,
+            position,
+        }
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.position
     }
 
     /// Without the first `skip` wire octets, and at most `take` of them.
     #[must_use]
     pub fn partial(mut self, skip: u64, take: u64) -> Self {
         self.advance(skip);
-        self.left = take;
+        self.position.left = take;
         self
     }
 
@@ -107,27 +129,30 @@ impl<'a> Pieces<'a> {
     /// [`Pieces::advance`].
     #[must_use]
     pub fn piece(&self) -> &'a [u8] {
-        let edit = self.edit(self.at);
-        let piece = match edit.text.get(self.written..) {
+        let edit = self.edit(self.position.at);
+        let piece = match edit.text.get(self.position.written..) {
             Some(text) if !text.is_empty() => text,
-            _ => self.source.get(self.at..self.run_end()).unwrap_or_default(),
+            _ => self
+                .source
+                .get(self.position.at..self.run_end())
+                .unwrap_or_default(),
         };
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.position.left).unwrap_or(usize::MAX);
         piece.get(..left).unwrap_or(piece)
     }
 
     /// Leaves out the next `count` wire octets; past the end there are none.
     pub fn advance(&mut self, count: u64) {
-        let mut count = count.min(self.left);
+        let mut count = count.min(self.position.left);
         let mut block = BLOCK;
         while count > 0 {
             if block >= SMALL_BLOCK {
-                let end = (self.at + block).min(self.source.len());
+                let end = (self.position.at + block).min(self.source.len());
                 let length = self.wire_length(end);
-                if length <= count && self.at < end {
-                    self.at = end;
-                    self.written = 0;
-                    self.left -= length;
+                if length <= count && self.position.at < end {
+                    self.position.at = end;
+                    self.position.written = 0;
+                    self.position.left -= length;
                     count -= length;
                 } else {
                     block /= 2;
@@ -166,17 +191,17 @@ impl<'a> Pieces<'a> {
         if count == 0 {
             return;
         }
-        self.left = self.left.saturating_sub(count as u64);
-        let edit = self.edit(self.at);
-        if self.written < edit.text.len() {
-            self.written += count;
-            if self.written == edit.text.len() && edit.replaces {
-                self.at += 1;
-                self.written = 0;
+        self.position.left = self.position.left.saturating_sub(count as u64);
+        let edit = self.edit(self.position.at);
+        if self.position.written < edit.text.len() {
+            self.position.written += count;
+            if self.position.written == edit.text.len() && edit.replaces {
+                self.position.at += 1;
+                self.position.written = 0;
             }
         } else {
-            self.at += count;
-            self.written = 0;
+            self.position.at += count;
+            self.position.written = 0;
         }
     }
 
@@ -211,11 +236,11 @@ impl<'a> Pieces<'a> {
     /// Where the run of untouched octets that begins at `at` ends: before the next
     /// edit, at the latest after [`RUN`] octets. The edit at `at` is done already.
     fn run_end(&self) -> usize {
-        let window = (self.at + RUN).min(self.source.len());
+        let window = (self.position.at + RUN).min(self.source.len());
         if self.encoding == Encoding::Raw {
             return window;
         }
-        let mut from = self.at;
+        let mut from = self.position.at;
         while let Some(rest) = self.source.get(from..window) {
             let found = if self.encoding.is_transport() {
                 memchr2(b'\n', b'\r', rest)
@@ -225,7 +250,7 @@ impl<'a> Pieces<'a> {
             let Some(found) = found.map(|found| from + found) else {
                 break;
             };
-            if found > self.at && !self.edit(found).text.is_empty() {
+            if found > self.position.at && !self.edit(found).text.is_empty() {
                 return found;
             }
             if found + 1 < window && !self.edit(found + 1).text.is_empty() {
@@ -238,8 +263,8 @@ impl<'a> Pieces<'a> {
 
     /// Wire octets of the source from `at` up to `end`, less what was yielded.
     fn wire_length(&self, end: usize) -> u64 {
-        let more = inserted(self.source, self.at..end, self.encoding);
-        ((end - self.at) as u64 + more).saturating_sub(self.written as u64)
+        let more = inserted(self.source, self.position.at..end, self.encoding);
+        ((end - self.position.at) as u64 + more).saturating_sub(self.position.written as u64)
     }
 }
 
@@ -353,7 +378,7 @@ impl Mark {
         };
         let mut pieces = Pieces::new(rest, encoding);
         pieces.advance(wire.saturating_sub(self.wire));
-        let passed = rest.get(..pieces.at).unwrap_or_default();
+        let passed = rest.get(..pieces.position.at).unwrap_or_default();
         match memrchr(b'\n', passed) {
             Some(line_feed) => Self {
                 source: self.source + line_feed as u64 + 1,
@@ -361,137 +386,6 @@ impl Mark {
             },
             None => self,
         }
-    }
-}
-
-/// A large answer, named instead of carried: the host sends it.
-#[derive(Clone)]
-pub struct Segment {
-    /// The message.
-    pub content: Content,
-    /// The stored octets to send, cut at the end of the content. The range begins
-    /// at the start of a line, or counts as if it did.
-    pub range: Range<u64>,
-    /// Wire octets to leave out at the front.
-    pub skip: u64,
-    /// Wire octets to send at most; `u64::MAX` for all.
-    pub take: u64,
-    /// The form to send them in.
-    pub encoding: Encoding,
-}
-
-impl Segment {
-    /// All of a range.
-    #[must_use]
-    pub fn new(content: Content, range: Range<u64>, encoding: Encoding) -> Self {
-        Self {
-            content,
-            range,
-            skip: 0,
-            take: u64::MAX,
-            encoding,
-        }
-    }
-
-    /// The stored octets of the range.
-    #[must_use]
-    pub fn source(&self) -> &[u8] {
-        let content = (*self.content).as_ref();
-        let clamp =
-            |offset| usize::try_from(offset).map_or(content.len(), |at| at.min(content.len()));
-        content
-            .get(clamp(self.range.start)..clamp(self.range.end))
-            .unwrap_or_default()
-    }
-
-    /// Octets that will be sent. Counts through the source.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        length(self.source(), self.encoding)
-            .saturating_sub(self.skip)
-            .min(self.take)
-    }
-
-    /// What is to be sent, without its first `offset` octets. Finding the offset
-    /// costs its distance: who sends in many turns keeps a [`Reader`].
-    #[must_use]
-    pub fn pieces(&self, offset: u64) -> Pieces<'_> {
-        Pieces::new(self.source(), self.encoding).partial(
-            self.skip.saturating_add(offset),
-            self.take.saturating_sub(offset),
-        )
-    }
-
-    /// Prepares to send.
-    #[must_use]
-    pub fn into_reader(self) -> Reader {
-        let pieces = self.pieces(0);
-        let (at, written, left) = (pieces.at, pieces.written, pieces.left);
-        Reader {
-            segment: self,
-            at,
-            written,
-            left,
-        }
-    }
-}
-
-impl fmt::Debug for Segment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment")
-            .field("range", &self.range)
-            .field("skip", &self.skip)
-            .field("take", &self.take)
-            .field("encoding", &self.encoding)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A segment on its way out: knows how far it is, and goes on from there in
-/// constant time.
-#[derive(Debug, Clone)]
-pub struct Reader {
-    segment: Segment,
-    at: usize,
-    written: usize,
-    left: u64,
-}
-
-impl Reader {
-    /// What is still to be sent, in slices of at most 64 KiB, for one gathering
-    /// write or several; then [`Reader::advance`] says how much of it went out.
-    #[must_use]
-    pub fn pieces(&self) -> Pieces<'_> {
-        Pieces {
-            source: self.segment.source(),
-            encoding: self.segment.encoding,
-            at: self.at,
-            written: self.written,
-            left: self.left,
-        }
-    }
-
-    /// Whether everything was sent.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.pieces().piece().is_empty()
-    }
-
-    /// Leaves `count` octets behind that were sent.
-    pub fn advance(&mut self, count: u64) {
-        let mut pieces = self.pieces();
-        pieces.advance(count);
-        (self.at, self.written, self.left) = (pieces.at, pieces.written, pieces.left);
-    }
-
-    /// Appends at most `limit` octets to `buffer` and leaves them behind; for hosts
-    /// that write through a buffer (TLS). Returns how many there were; fewer than
-    /// `limit` only at the end.
-    pub fn copy_to(&mut self, buffer: &mut Vec<u8>, limit: usize) -> usize {
-        let mut pieces = self.pieces();
-        let copied = pieces.copy_to(buffer, limit);
-        (self.at, self.written, self.left) = (pieces.at, pieces.written, pieces.left);
-        copied
     }
 }
 
