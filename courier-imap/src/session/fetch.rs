@@ -115,12 +115,11 @@ impl Fetch {
             if core.out.is_full() && uids.is_empty() {
                 return Progress::Full;
             }
-            let before = self.selection.clone();
-            let Some(index) = self.selection.next() else {
+            let Some(index) = self.selection.peek() else {
                 break;
             };
             let Some(message) = mailbox.view.at(index) else {
-                continue;
+                break;
             };
             let known = match self.need {
                 None => true,
@@ -130,13 +129,14 @@ impl Fetch {
             if !known {
                 asked.push(index);
                 uids.push(message.uid());
+                self.selection.next();
                 continue;
             }
             if !uids.is_empty() {
                 // Answers come in order: this one after those that are asked for.
-                self.selection = before;
                 break;
             }
+            self.selection.next();
             let ready = Ready {
                 index,
                 contents: Contents::default(),

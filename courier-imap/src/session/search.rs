@@ -97,12 +97,11 @@ impl Search {
             if core.out.is_full() && asked.is_none() {
                 return Progress::Full;
             }
-            let before = self.rest.clone();
-            let Some(index) = self.rest.next() else {
+            let Some(index) = self.rest.peek() else {
                 break;
             };
             let Some(message) = mailbox.view.at(index) else {
-                continue;
+                break;
             };
             match (self.decide(&self.key, index, &message), &mut asked) {
                 (Decision::No, _) => {}
@@ -118,11 +117,9 @@ impl Search {
                     uids.push(message.uid());
                 }
                 // Results are told in order: this one comes after the host has answered.
-                _ => {
-                    self.rest = before;
-                    break;
-                }
+                _ => break,
             }
+            self.rest.next();
         }
         match asked {
             Some((key, uids)) => {
