@@ -10,7 +10,7 @@ pub const MAX_LOGIN: usize = 320;
 /// A login as a client gave it: text of a bounded length without control
 /// characters, in the form of SASLprep (RFC 4616 §2, RFC 5802 §5.1).
 ///
-/// It is a claim, not an account: the naming rules say which accounts it may mean.
+/// It is a claim, not an account: [`super::naming`] says which accounts it may mean.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Login(String);
 

@@ -12,7 +12,9 @@ use crate::disk::DiskTask;
 pub struct Promises<P>(Arc<Mutex<Vec<P>>>);
 
 impl<P> Promises<P> {
-    fn new() -> Self {
+    /// A list without a promise.
+    #[must_use]
+    pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Vec::new())))
     }
 
@@ -21,8 +23,23 @@ impl<P> Promises<P> {
         self.lock().push(promise);
     }
 
+    /// What has been promised so far.
+    #[must_use]
+    pub fn made(&self) -> Vec<P>
+    where
+        P: Clone,
+    {
+        self.lock().clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<P>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P> Default for Promises<P> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -77,6 +94,7 @@ pub fn crash_everywhere<P, T>(
             disk.reset_counts();
             let promises = Promises::new();
             let ended = disk.run_until(steps, task(promises.clone())).is_some();
+            disk.release_locks();
             let counts = disk.counts();
             let promises = promises.lock();
             {

@@ -17,6 +17,9 @@ const EVERY_FATE: usize = 1 << EVERY_SUBSET;
 const SAMPLES: usize = 256;
 /// Pieces of a gathered write at whose borders it is torn.
 const TORN_PIECES: usize = 8;
+/// Octets that a disk writes at once, and parts of a write at whose sectors it is torn.
+const SECTOR: usize = 512;
+const TORN_SECTORS: usize = 4;
 
 /// A change of a file.
 #[derive(Debug, Clone)]
@@ -160,6 +163,9 @@ fn fates(change: &DataChange, durable: u64) -> Vec<Fate> {
     if let DataChange::Write { offset, pieces } = change {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut cuts = BTreeSet::from([length / 2]);
+        // Between sectors, on the whole way.
+        let sectors = (1..TORN_SECTORS).map(|part| length * part / TORN_SECTORS);
+        cuts.extend(sectors.map(|cut| cut - cut % SECTOR));
         let mut end = 0;
         for piece in pieces.iter().take(TORN_PIECES) {
             end += piece.len();
