@@ -524,10 +524,13 @@ impl Selection {
         selection
     }
 
-    /// How many messages are left.
+    /// The next message, without taking it.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.ranges.iter().skip(self.at).map(Range::len).sum()
+    pub fn peek(&self) -> Option<usize> {
+        let mut ranges = self.ranges.iter().skip(self.at);
+        ranges
+            .find(|range| !range.is_empty())
+            .map(|range| range.start)
     }
 }
 
