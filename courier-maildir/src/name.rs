@@ -10,8 +10,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use courier_core::mta::journal::MessageId;
-
 use crate::flags::Flags;
 
 /// The name of a message file, taken apart without a copy.
@@ -161,11 +159,11 @@ impl<'a> Name<'a> {
 
 /// The number at the front; 0 without a digit, nothing beyond 64 bits.
 fn parse_digits(text: &[u8]) -> Option<u64> {
-    let digits = text
+    let mut digits = text
         .iter()
         .map_while(|octet| char::from(*octet).to_digit(10));
-    digits.fold(Some(0), |sum: Option<u64>, digit| {
-        sum?.checked_mul(10)?.checked_add(u64::from(digit))
+    digits.try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
 
@@ -295,8 +293,8 @@ pub enum Maker {
     /// A message in the spool journal, for one of its recipients. The time is that of
     /// its arrival, so a delivery that is repeated makes the same name.
     Journal {
-        /// The message.
-        message: MessageId,
+        /// The message's id there.
+        message: u64,
         /// The recipient's number in the envelope.
         recipient: u32,
     },
@@ -308,7 +306,7 @@ impl fmt::Display for UniqueName {
         write!(f, "{}.M{:06}", self.seconds, self.micros)?;
         match self.maker {
             Maker::Process { id, count } => write!(f, "P{id}Q{count}")?,
-            Maker::Journal { message, recipient } => write!(f, "J{:x}R{recipient}", message.0)?,
+            Maker::Journal { message, recipient } => write!(f, "J{message:x}R{recipient}")?,
         }
         write!(f, ".{}", self.host.as_str())
     }
@@ -333,7 +331,7 @@ impl UniqueName {
         } else {
             let (message, recipient) = maker.strip_prefix('J')?.split_once('R')?;
             Maker::Journal {
-                message: MessageId(u64::from_str_radix(message, 16).ok()?),
+                message: u64::from_str_radix(message, 16).ok()?,
                 recipient: recipient.parse().ok()?,
             }
         };
@@ -449,7 +447,7 @@ mod tests {
             seconds: 1_795_413_577,
             micros: 8_947,
             maker: Maker::Journal {
-                message: MessageId(0x2a),
+                message: 0x2a,
                 recipient: 3,
             },
             host: HostName::new("mx/1:a"),
@@ -495,7 +493,7 @@ mod tests {
             seconds: u64, micros in 0_u32..1_000_000, a: u64, b: u32, journal: bool, host: String,
         ) {
             let maker = if journal {
-                Maker::Journal { message: MessageId(a), recipient: b }
+                Maker::Journal { message: a, recipient: b }
             } else {
                 Maker::Process { id: b, count: a }
             };

@@ -340,7 +340,8 @@ impl Work<'_> {
     fn listed(&self) -> impl Iterator<Item = (&[u8], SizeEntry)> {
         self.order.iter().filter_map(|&at| {
             let entry = self.facts.get(at).copied().flatten()?;
-            Some((self.found.name(at)?.base(), entry))
+            // Courier looks for the colon, and takes a name without it for another.
+            Some((self.found.name(at)?.octets(), entry))
         })
     }
 
