@@ -99,7 +99,7 @@ pub(super) fn message_flags(snapshot: &Snapshot, here: uid_list::Uid) -> Option<
 
 /// A folder by its name in IMAP.
 pub(super) fn folder_name(name: &MailboxName) -> Result<FolderName, Refusal> {
-    match name.is_personal() {
+    match name.is_inbox() || name.is_personal() {
         true => FolderName::parse(name.as_str()).map_err(|_| Refusal::Cannot),
         false => Err(Refusal::NonExistent),
     }
