@@ -93,10 +93,6 @@ impl Content {
         }
     }
 
-    pub(crate) fn into_pieces(self) -> Vec<Piece> {
-        self.pieces
-    }
-
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }

@@ -108,7 +108,7 @@ mod tests {
         disk.plant_link("/m/tmp/buried/link", "/m");
         disk.advance(Millis::from_mins(36 * 60 - 1));
         disk.plant_file("/m/tmp/young", b"");
-        let mut purge = |disk: &mut MemDisk| {
+        let purge = |disk: &mut MemDisk| {
             let writer = writer(disk.now());
             let task =
                 disk::task(

@@ -17,7 +17,7 @@ use crate::uid_list::{self, UidValidity};
 use crate::writer::Writer;
 
 /// The file's name in the top maildir.
-pub const FILE: &str = "courierimapuidvalidity";
+const FILE: &str = "courierimapuidvalidity";
 
 /// A lock of its own, taken last of all: whoever holds it asks for no other.
 const LOCK: &str = "courier-uidvalidity.lock";

@@ -111,11 +111,11 @@ impl<'a> Client<'a> {
     fn serve(&mut self, output: Output) {
         match output {
             Output::Write => {
-                let pending = self.session.pending().to_vec();
+                let mut pending = self.session.pending().to_vec();
                 assert!(!pending.is_empty() && pending.len() <= 64 * 1024);
-                let some = pending.len().div_ceil(2);
-                self.session.wrote(some);
-                self.wrote(&pending[..some]);
+                pending.truncate(pending.len().div_ceil(2));
+                self.session.wrote(pending.len());
+                self.wrote(&pending);
             }
             Output::Send(segment) => {
                 self.announce();
@@ -190,7 +190,7 @@ impl<'a> Client<'a> {
                 _ => HeaderOctets::EightBit,
             };
             let uidl = format!("UID{n}-1795623834");
-            listing.push(n * n, &uidl, header).expect("a unique id");
+            assert_eq!(listing.push(n * n, &uidl, header), Ok(()));
         }
         Opened::Maildrop(listing)
     }
@@ -231,7 +231,8 @@ impl<'a> Client<'a> {
         let line = all.strip_suffix(b" octets follow.\r\n");
         let digits = line.and_then(|line| line.rsplit(|b| *b == b' ').next());
         let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        self.announced = digits.map(|digits| digits.parse().expect("a number of octets"));
+        self.announced = digits.and_then(|digits| digits.parse().ok());
+        assert_eq!(self.announced.is_some(), line.is_some());
     }
 }
 

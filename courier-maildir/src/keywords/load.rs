@@ -12,6 +12,7 @@ use super::list::parse_change;
 use super::{DIRECTORY, KeywordList, KeywordTable, LIST, SetId};
 use crate::folder::{FolderPath, is_missing};
 use crate::replace::{is_absent, replace};
+use crate::scan::is_file;
 use crate::tree::BATCH;
 use crate::writer::Writer;
 
@@ -39,7 +40,7 @@ pub(crate) async fn load(
             Err(error) => return Err(error),
         };
         let changes = Changes::of(&listing);
-        let Some(changed) = changes.read(disk, &directory, table).await? else {
+        let Some(texts) = changes.read(disk, &directory).await? else {
             continue; // somebody merged one meanwhile
         };
         let octets = match disk.read(&directory.join(LIST), 0..u64::MAX).await {
@@ -47,13 +48,18 @@ pub(crate) async fn load(
             Err(error) if is_absent(error.kind) => Vec::new(),
             Err(error) => return Err(error),
         };
+        // Read last, entered first: its spellings are the older ones.
         let list = KeywordList::parse(&octets, table);
+        let changed: Keywords = texts
+            .into_iter()
+            .map(|(base, text)| (base, parse_change(&text, table)))
+            .collect();
         let mut keywords: Keywords = list
             .messages
             .iter()
             .map(|&(base, set)| (base.into(), set))
             .collect();
-        let mut save = list.flawed || !changes.plain.is_empty();
+        let mut save = list.flawed || changes.plain.iter().any(|base| changed.contains_key(base));
         for (base, set) in &changed {
             let before = keywords.insert(base.clone(), *set);
             save |= before.unwrap_or(SetId::EMPTY) != *set;
@@ -72,7 +78,7 @@ pub(crate) async fn load(
                 .await
                 .is_ok()
             {
-                changes.retire(disk, &directory, writer).await;
+                changes.retire(disk, &directory, &changed, writer).await;
             }
         }
         changes.clear_old(disk, &directory, writer).await;
@@ -105,7 +111,8 @@ struct Changes {
 impl Changes {
     fn of(listing: &Listing) -> Self {
         let mut changes = Self::default();
-        for (name, _) in listing.iter().filter(|(name, _)| *name != LIST.as_bytes()) {
+        let files = listing.iter().filter(|(_, kind)| is_file(*kind));
+        for (name, _) in files.filter(|(name, _)| *name != LIST.as_bytes()) {
             let Some(hidden) = name.strip_prefix(b".") else {
                 changes.plain.insert(name.into());
                 continue;
@@ -129,8 +136,7 @@ impl Changes {
         &self,
         disk: &Disk,
         directory: &Path,
-        table: &mut KeywordTable,
-    ) -> Result<Option<Keywords>, DiskError> {
+    ) -> Result<Option<Vec<(Box<[u8]>, Vec<u8>)>>, DiskError> {
         let plain = self.plain.iter().map(|base| (base, base.to_vec()));
         let aged = self
             .aged
@@ -138,7 +144,7 @@ impl Changes {
             .filter(|(base, _)| !self.plain.contains(*base));
         let aged = aged.map(|(base, &number)| (base, aged_name(number, base)));
         let files: Vec<_> = plain.chain(aged).collect();
-        let mut keywords = Keywords::new();
+        let mut texts = Vec::new();
         for files in files.chunks(BATCH) {
             let reads = files.iter().map(|(_, name)| Op::Read {
                 path: directory.join(OsStr::from_bytes(name)),
@@ -147,23 +153,22 @@ impl Changes {
             let outcomes = disk.run(reads.collect()).await;
             for ((base, _), outcome) in files.iter().zip(outcomes) {
                 match outcome {
-                    Ok(Reply::Octets(octets)) => {
-                        keywords.insert((*base).clone(), parse_change(&octets, table));
-                    }
+                    Ok(Reply::Octets(octets)) => texts.push(((*base).clone(), octets)),
                     Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(None),
                     Err(error) if !is_absent(error.kind) => return Err(error),
                     _ => {} // a directory, a link: no change of anybody's
                 }
             }
         }
-        Ok(Some(keywords))
+        Ok(Some(texts))
     }
 
     /// Renames changes that are in `:list` now.
-    async fn retire(&self, disk: &Disk, directory: &Path, writer: &Writer) {
+    async fn retire(&self, disk: &Disk, directory: &Path, changed: &Keywords, writer: &Writer) {
         let number = u64::try_from(writer.now.seconds / 300).unwrap_or_default() + 1;
         let path = |name: &[u8]| directory.join(OsStr::from_bytes(name));
-        let plain: Vec<_> = self.plain.iter().collect();
+        let plain = self.plain.iter().filter(|base| changed.contains_key(*base));
+        let plain: Vec<_> = plain.collect();
         for bases in plain.chunks(BATCH) {
             let touches = bases.iter().map(|base| Op::SetModified {
                 path: path(base),

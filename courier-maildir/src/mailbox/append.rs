@@ -15,7 +15,6 @@ use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, Keyword, KeywordTable};
 use crate::lock::{self, Lock};
 use crate::name::{Name, UniqueName};
-use crate::replace::temporary;
 use crate::tree::BATCH;
 use crate::uid_list::{self, Uid, UidList, UidValidity};
 use crate::writer::Writer;

@@ -43,7 +43,7 @@ pub async fn expunge(
             .collect(),
     };
     wanted.retain(|&at| snapshot.goes(at, which));
-    if wanted.is_empty() {
+    if wanted.is_empty() && !snapshot.unsynced {
         return Ok(Vec::new());
     }
     let before = snapshot.facts_of_cur(disk).await?;
@@ -64,12 +64,7 @@ pub async fn expunge(
             break;
         }
     }
-    let folder = &snapshot.folder;
-    let mut syncs = vec![Op::SyncDir(folder.cur())];
-    if removal.from_new {
-        syncs.push(Op::SyncDir(folder.new_dir()));
-    }
-    let synced = disk.run(syncs).await.into_iter().find_map(Result::err);
+    let synced = snapshot.sync_directories(disk, removal.from_new).await;
     snapshot.changed_by_us(disk, &before, writer).await;
     let gone = removal
         .gone
@@ -79,7 +74,7 @@ pub async fn expunge(
     gone.sort_unstable();
     gone.dedup();
     snapshot.forget(&gone);
-    match removal.error.or(synced) {
+    match removal.error.or(synced.err()) {
         None => Ok(gone),
         Some(error) => {
             snapshot.untold.vanished.extend(gone);

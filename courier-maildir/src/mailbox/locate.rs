@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use courier_core::disk::{Disk, DiskError, Meta};
+use courier_core::disk::{Disk, DiskError, Meta, Op};
 
 use super::names::{Place, print_of};
 use super::snapshot::Snapshot;
@@ -103,6 +103,22 @@ impl Snapshot {
     /// The facts of `cur`, for [`Self::changed_by_us`].
     pub(super) async fn facts_of_cur(&self, disk: &Disk) -> Result<Meta, DiskError> {
         disk.stat(&self.folder.cur()).await
+    }
+
+    /// Makes durable what was done in `cur`, and in `new` if files went from there.
+    pub(super) async fn sync_directories(
+        &mut self,
+        disk: &Disk,
+        from_new: bool,
+    ) -> Result<(), DiskError> {
+        let mut syncs = vec![Op::SyncDir(self.folder.cur())];
+        if from_new || self.unsynced {
+            syncs.push(Op::SyncDir(self.folder.new_dir()));
+        }
+        let outcomes = disk.run(syncs).await;
+        let synced = outcomes.into_iter().collect::<Result<Vec<_>, _>>();
+        self.unsynced = synced.is_err();
+        synced.map(drop)
     }
 
     /// Keeps our own changes of `cur` from looking like those of others.

@@ -75,6 +75,41 @@ impl Known {
     }
 }
 
+/// Whether the folder's lock was held since before the list was read.
+#[derive(Debug)]
+pub(super) enum Hold {
+    No,
+    /// It was; perhaps somebody else had it first.
+    Yes {
+        contested: bool,
+    },
+    /// It cannot be had, for nothing can be written.
+    Refused(DiskError),
+}
+
+impl Hold {
+    /// The lock, if it can be had, and what to say of it.
+    pub(super) async fn take(
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: &Writer,
+    ) -> Result<(Self, Option<Lock>), LockError> {
+        let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
+        match Lock::take(disk, &tmp, lock::FILE, writer, patience).await {
+            Ok(lock) => Ok((
+                Self::Yes {
+                    contested: lock.contested,
+                },
+                Some(lock),
+            )),
+            Err(LockError::Disk(error)) if cannot_write(error.kind) => {
+                Ok((Self::Refused(error), None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// One numbering of a folder.
 pub(super) struct Numbering<'a> {
     pub(super) disk: &'a Disk,
@@ -86,47 +121,66 @@ pub(super) struct Numbering<'a> {
 impl Numbering<'_> {
     /// Gives each message its UID. `listed` is the list if it had to be read; else it
     /// is as the snapshot knows it.
-    pub(super) async fn run(&self, listed: Option<Listed>) -> Result<Numbered, MailboxError> {
+    ///
+    /// Nothing is given when another session wrote the list after it was read, or may
+    /// have: the directories, which were read after it, may then be older than the
+    /// list. All of it has to be read again with the lock held.
+    pub(super) async fn run(
+        &self,
+        listed: Option<Listed>,
+        hold: Hold,
+    ) -> Result<Option<Numbered>, MailboxError> {
         if let Saved::Never(error) = &self.snapshot.saved {
-            return Ok(self.for_session(error.clone()));
+            return Ok(Some(self.for_session(error.clone())));
         }
+        let unsettled = listed.as_ref().is_some_and(|listed| listed.unsettled);
         let view = self.view(listed.as_ref());
-        if let Some(joined) = view.joined.as_ref()
-            && joined.fresh.is_empty()
-            && joined.dead <= DEAD_LIMIT.max(joined.known.len() / 4)
-            && !listed.as_ref().is_some_and(|listed| listed.unsettled)
-        {
-            return Ok(view.as_it_is(Saved::Yes));
-        }
-        let folder = &self.snapshot.folder;
-        let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
-        let lock = match Lock::take(self.disk, &tmp, lock::FILE, self.writer, patience).await {
-            Ok(lock) => lock,
-            Err(LockError::Disk(error)) if cannot_write(error.kind) => {
-                return Ok(self.unsaved(view, error));
+        match hold {
+            Hold::Refused(error) => Ok(Some(self.unsaved(view, error))),
+            Hold::Yes { contested } => {
+                if contested && view.joined.is_some() {
+                    self.settle_list().await?;
+                }
+                match view.is_complete() {
+                    true => Ok(Some(view.without_new(Saved::Yes))),
+                    false => self.write(view).await.map(Some),
+                }
             }
-            Err(error) => return Err(error.into()),
+            Hold::No if unsettled => Ok(None),
+            Hold::No if view.is_complete() => Ok(Some(view.without_new(Saved::Yes))),
+            Hold::No => self.write_if_unchanged(view).await,
+        }
+    }
+
+    /// Makes a list durable that another may have written and not synced: it may have
+    /// died in between.
+    async fn settle_list(&self) -> Result<(), DiskError> {
+        let folder = &self.snapshot.folder;
+        self.disk.one(Op::Sync(folder.file(uid_list::FILE))).await?;
+        let directory = folder.path().to_path_buf();
+        self.disk.one(Op::SyncDir(directory)).await.map(drop)
+    }
+
+    async fn write_if_unchanged(&self, view: View) -> Result<Option<Numbered>, MailboxError> {
+        let folder = &self.snapshot.folder;
+        let lock = match Hold::take(self.disk, folder, self.writer).await? {
+            (Hold::Refused(error), _) => return Ok(Some(self.unsaved(view, error))),
+            (_, lock) => lock,
         };
-        let numbered = self.run_locked(view, lock.contested).await;
-        lock.release(self.disk).await;
+        let contested = lock.as_ref().is_some_and(|lock| lock.contested);
+        let numbered = match uid_list::stat(self.disk, folder).await {
+            Ok(stamp) if !contested && stamp == view.stamp => self.write(view).await.map(Some),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
+        if let Some(lock) = lock {
+            lock.release(self.disk).await;
+        }
         numbered
     }
 
-    async fn run_locked(&self, view: View, contested: bool) -> Result<Numbered, MailboxError> {
-        let folder = &self.snapshot.folder;
-        let mut view = view;
-        if contested || uid_list::stat(self.disk, folder).await? != view.stamp {
-            let listed = Listed::read(self.disk, folder).await?;
-            if contested && listed.known.is_some() {
-                // Whoever held the lock may have died before its list was durable.
-                let list = folder.file(uid_list::FILE);
-                self.disk.one(Op::Sync(list)).await?;
-                let directory = folder.path().to_path_buf();
-                self.disk.one(Op::SyncDir(directory)).await?;
-            }
-            view = self.view(Some(&listed));
-        }
-        match self.write(&view).await {
+    async fn write(&self, view: View) -> Result<Numbered, MailboxError> {
+        match self.try_to_write(&view).await {
             Err(WriteError::Disk(error)) if cannot_write(error.kind) => {
                 Ok(self.unsaved(view, error))
             }
@@ -172,7 +226,7 @@ impl Numbering<'_> {
     }
 
     /// Gives UIDs to those that have none, and writes the list.
-    async fn write(&self, view: &View) -> Result<Numbered, WriteError> {
+    async fn try_to_write(&self, view: &View) -> Result<Numbered, WriteError> {
         if let Some(joined) = &view.joined
             && let Some(numbered) = number(view.validity, view.next, joined)
         {
@@ -207,7 +261,7 @@ impl Numbering<'_> {
     /// is, with UIDs for this session.
     fn unsaved(&self, view: View, error: DiskError) -> Numbered {
         match view.joined {
-            Some(_) => view.as_it_is(Saved::Partly(error)),
+            Some(_) => view.without_new(Saved::Partly(error)),
             None => self.for_session(error),
         }
     }
@@ -239,8 +293,16 @@ struct View {
 }
 
 impl View {
+    /// Whether the list says all there is, and not too much else.
+    fn is_complete(&self) -> bool {
+        let complete = |joined: &Joined| {
+            joined.fresh.is_empty() && joined.dead <= DEAD_LIMIT.max(joined.known.len() / 4)
+        };
+        self.joined.as_ref().is_some_and(complete)
+    }
+
     /// Without those that have no UID.
-    fn as_it_is(self, saved: Saved) -> Numbered {
+    fn without_new(self, saved: Saved) -> Numbered {
         let known = self.joined.map(|joined| joined.known).unwrap_or_default();
         Numbered {
             list: self.stamp,

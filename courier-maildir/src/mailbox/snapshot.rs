@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub(super) saved: Saved,
     /// What a task found on its way and the next [`refresh`](super::refresh()) tells.
     pub(super) untold: Untold,
+    /// A sync of `cur` failed: what was done before may not be durable.
+    pub(super) unsynced: bool,
     /// Sizes that names do not tell, as far as they were measured.
     pub(super) measured: HashMap<Uid, Sizes>,
 }
@@ -82,6 +84,7 @@ impl Snapshot {
             gates: None,
             saved: Saved::Yes,
             untold: Untold::default(),
+            unsynced: false,
             measured: HashMap::new(),
         }
     }

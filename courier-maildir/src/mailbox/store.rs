@@ -165,14 +165,9 @@ async fn store_flags(
     }
     // A message that is renamed faster than we look is as good as gone.
     renames.lost.extend(wanted);
-    if renames.done {
-        let folder = &snapshot.folder;
-        let mut syncs = vec![Op::SyncDir(folder.cur())];
-        if renames.from_new {
-            syncs.push(Op::SyncDir(folder.new_dir()));
-        }
-        let synced = disk.run(syncs).await.into_iter().find_map(Result::err);
-        renames.error = renames.error.or(synced);
+    if renames.done || snapshot.unsynced {
+        let synced = snapshot.sync_directories(disk, renames.from_new).await;
+        renames.error = renames.error.or(synced.err());
         snapshot.changed_by_us(disk, &before, writer).await;
     }
     match renames.error {

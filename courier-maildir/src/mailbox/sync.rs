@@ -1,12 +1,12 @@
 //! Opening a folder, and looking again what has changed.
 
-use courier_core::disk::{Disk, DiskError, Meta, Op, Reply};
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Meta, Op, Reply};
 
 use super::MailboxError;
 use super::found::Found;
 use super::locate::TRUSTED;
 use super::names::{Names, Place};
-use super::numbering::{Listed, Numbered, Numbering};
+use super::numbering::{Hold, Listed, Numbered, Numbering};
 use super::snapshot::{Access, Saved, Snapshot};
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, KeywordTable, Keywords};
@@ -132,24 +132,33 @@ struct Due {
 }
 
 impl Due {
+    const ALL: Self = Self {
+        new: true,
+        cur: true,
+        list: true,
+        keywords: true,
+    };
+
     fn of(snapshot: &Snapshot, facts: &Facts, writer: &Writer) -> Self {
         let Some(gates) = snapshot.gates else {
             return Self {
-                new: true,
-                cur: true,
-                list: true,
                 keywords: facts.keywords.is_some(),
+                ..Self::ALL
             };
         };
+        let keywords = facts
+            .keywords
+            .is_some_and(|meta| gates.keywords.is_none_or(|gate| gate.is_due(&meta, writer)));
         let unsaved = snapshot.saved != Saved::Yes;
+        let list =
+            !matches!(snapshot.saved, Saved::Never(_)) && (unsaved || gates.list != facts.list);
+        // With another list the directories must be read, and after it: a UID that is
+        // told to be there, and whose message is not found, is never told again.
         Self {
-            new: unsaved || gates.new.is_due(&facts.new, writer),
-            cur: unsaved || gates.cur.is_due(&facts.cur, writer),
-            list: !matches!(snapshot.saved, Saved::Never(_))
-                && (unsaved || gates.list != facts.list),
-            keywords: facts
-                .keywords
-                .is_some_and(|meta| gates.keywords.is_none_or(|gate| gate.is_due(&meta, writer))),
+            new: unsaved || list || gates.new.is_due(&facts.new, writer),
+            cur: unsaved || list || gates.cur.is_due(&facts.cur, writer),
+            list,
+            keywords,
         }
     }
 
@@ -173,6 +182,28 @@ async fn look(
     due: &Due,
     writer: &Writer,
 ) -> Result<Named, MailboxError> {
+    if let Some(named) = attempt(disk, snapshot, facts, due, writer, Hold::No).await? {
+        return Ok(named);
+    }
+    let folder = &snapshot.folder;
+    let (hold, lock) = Hold::take(disk, folder, writer).await?;
+    let named = attempt(disk, snapshot, facts, &Due::ALL, writer, hold).await;
+    if let Some(lock) = lock {
+        lock.release(disk).await;
+    }
+    // With the lock held nobody comes between.
+    let overtaken = Op::Stat(folder.file(uid_list::FILE)).error(DiskErrorKind::Stale);
+    named?.ok_or(overtaken.into())
+}
+
+async fn attempt(
+    disk: &Disk,
+    snapshot: &Snapshot,
+    facts: &Facts,
+    due: &Due,
+    writer: &Writer,
+    hold: Hold,
+) -> Result<Option<Named>, MailboxError> {
     // The list comes before the directories: see `uid_list::read`.
     let listed = match due.list {
         true => Some(Listed::read(disk, &snapshot.folder).await?),
@@ -187,13 +218,13 @@ async fn look(
         found: &look.found,
         writer,
     };
-    let numbered = numbering.run(listed).await?;
-    Ok(Named {
+    let numbered = numbering.run(listed, hold).await?;
+    Ok(numbered.map(|numbered| Named {
         found: look.found,
         new: look.new,
         cur: look.cur,
         numbered,
-    })
+    }))
 }
 
 /// Every message of a folder, after a move of those in `new`: for POP3, which knows no

@@ -4,7 +4,7 @@ mod size_list;
 
 use std::path::{Path, PathBuf};
 
-use courier_core::disk::{Disk, DiskError, DiskErrorKind};
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
 pub use size_list::{FILE, SizeEntry, SizeList, SizeListError};
 
@@ -82,11 +82,39 @@ impl MailDrop {
 /// When it is no maildir, another session holds the list, or the disk fails.
 pub async fn open(disk: &Disk, maildir: &Path, writer: &Writer) -> Result<MailDrop, MailboxError> {
     let folder = FolderPath::inbox(maildir);
-    let list = ListFile::read(disk, &folder, writer).await?;
-    let found = survey(disk, &folder, writer).await?;
+    if let Some(maildrop) = attempt(disk, &folder, None, writer).await? {
+        return Ok(maildrop);
+    }
+    // Another session wrote the list after it was read: the directories, which were
+    // read after it, may be older than the list. Nobody comes between now.
+    let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
+    let lock = Lock::take(disk, &tmp, LOCK, writer, patience).await?;
+    let maildrop = attempt(disk, &folder, Some(&lock), writer).await;
+    lock.release(disk).await;
+    let overtaken = Op::Stat(folder.file(FILE)).error(DiskErrorKind::Stale);
+    maildrop?.ok_or(overtaken.into())
+}
+
+/// Opens the INBOX, with its lock held or not; nothing if that does not do.
+async fn attempt(
+    disk: &Disk,
+    folder: &FolderPath,
+    lock: Option<&Lock>,
+    writer: &Writer,
+) -> Result<Option<MailDrop>, MailboxError> {
+    let list = ListFile::read(disk, folder, writer).await?;
+    if lock.is_none() && list.unsettled {
+        return Ok(None);
+    }
+    if lock.is_some_and(|lock| lock.contested) && list.list.is_some() {
+        // Whoever wrote it may have died before it was durable.
+        disk.one(Op::Sync(folder.file(FILE))).await?;
+        disk.one(Op::SyncDir(folder.path().to_path_buf())).await?;
+    }
+    let found = survey(disk, folder, writer).await?;
     let mut work = Work {
         disk,
-        folder: &folder,
+        folder,
         writer,
         found: &found,
         order: found.in_order(),
@@ -99,19 +127,23 @@ pub async fn open(disk: &Disk, maildir: &Path, writer: &Writer) -> Result<MailDr
         .zip(&work.facts)
         .any(|(at, facts)| facts.is_none() && work.is_there(at));
     let whole = list.list.as_ref().is_some_and(|list| !list.outdated);
-    let settled = whole && !fresh && !list.unsettled && dead <= DEAD_LIMIT.max(found.len() / 4);
-    let mut unsaved = None;
-    if !settled && let Err(error) = work.number(list).await {
-        match error {
-            MailboxError::Disk(error) | MailboxError::Lock(LockError::Disk(error))
-                if cannot_write(error.kind) =>
-            {
-                unsaved = Some(error);
-            }
-            error => return Err(error),
-        }
+    if whole && !fresh && dead <= DEAD_LIMIT.max(found.len() / 4) {
+        return work.finish(None).await.map(Some);
     }
-    work.finish(unsaved).await
+    let numbered = match lock {
+        Some(_) => work.number(&list).await.map(Some),
+        None => work.number_if_unchanged(&list).await,
+    };
+    match numbered {
+        Ok(Some(())) => work.finish(None).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(MailboxError::Disk(error) | MailboxError::Lock(LockError::Disk(error)))
+            if cannot_write(error.kind) =>
+        {
+            work.finish(Some(error)).await.map(Some)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Names without a message that a list may hold before it is written for them alone.
@@ -235,30 +267,29 @@ impl Work<'_> {
         self.measures.get(at).is_some_and(Option::is_some)
     }
 
-    /// Numbers what is not listed, and writes the list, under its lock.
-    async fn number(&mut self, list: ListFile) -> Result<(), MailboxError> {
+    /// Numbers what is not listed, if the list is still what was read.
+    async fn number_if_unchanged(&mut self, list: &ListFile) -> Result<Option<()>, MailboxError> {
         let (tmp, patience) = (self.folder.tmp(), lock::PATIENCE);
         let lock = Lock::take(self.disk, &tmp, LOCK, self.writer, patience).await?;
-        let result = self.number_locked(list, lock.contested).await;
+        let result = match ListFile::stat(self.disk, self.folder).await {
+            Ok(stamp) if !lock.contested && stamp == list.stamp => {
+                self.number(list).await.map(Some)
+            }
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.into()),
+        };
         lock.release(self.disk).await;
         result
     }
 
-    async fn number_locked(&mut self, list: ListFile, contested: bool) -> Result<(), MailboxError> {
-        let mut list = list;
-        if contested || ListFile::stat(self.disk, self.folder).await? != list.stamp {
-            list = ListFile::read(self.disk, self.folder, self.writer).await?;
-            self.join(list.list.as_ref());
-            // Another session may have numbered what is no longer new to us, and what
-            // was listed may be no longer; so all of it may have to be read.
-            self.measure_new().await?;
-        }
+    /// Numbers what is not listed, and writes the list.
+    async fn number(&mut self, list: &ListFile) -> Result<(), MailboxError> {
         let (mut next, validity) = match &list.list {
             Some(list) => (list.next, list.validity),
             None => (1, validity_now(self.writer)),
         };
         let before = self.facts.clone();
-        for &at in &self.order {
+        for at in self.order.clone() {
             let Some(measure) = self.measures.get(at).copied().flatten() else {
                 continue;
             };

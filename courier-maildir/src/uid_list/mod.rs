@@ -12,7 +12,7 @@ mod file;
 use std::io::Write as _;
 use std::num::NonZeroU32;
 
-pub(crate) use file::{ListFile, ListStamp, begin, read, stat, write};
+pub(crate) use file::{ListStamp, begin, read, stat, write};
 
 use crate::name::Name;
 

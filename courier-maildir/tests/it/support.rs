@@ -13,34 +13,34 @@ use courier_maildir::name::{HostName, Name};
 use courier_maildir::uid_list::Uid;
 use courier_maildir::writer::Writer;
 
-pub const M: &str = "/m";
+pub(crate) const M: &str = "/m";
 
 /// The process of all tests, which never makes a name twice.
-pub fn writer_at(now: Timestamp) -> Writer {
+pub(crate) fn writer_at(now: Timestamp) -> Writer {
     static PROCESS: OnceLock<Writer> = OnceLock::new();
     PROCESS
         .get_or_init(|| Writer::new(MemDisk::new().now(), 100, HostName::new("mx"), 0o600))
         .at(now)
 }
 
-pub fn writer(disk: &MemDisk) -> Writer {
+pub(crate) fn writer(disk: &MemDisk) -> Writer {
     writer_at(disk.now())
 }
 
 /// The process after a restart: locks of its old life are not its own.
-pub fn reborn(disk: &mut MemDisk) -> Writer {
+pub(crate) fn reborn(disk: &mut MemDisk) -> Writer {
     disk.advance(Millis::from_secs(1));
     let mut writer = writer(disk);
     writer.started = disk.now();
     writer
 }
 
-pub fn inbox() -> FolderPath {
+pub(crate) fn inbox() -> FolderPath {
     FolderPath::inbox(M)
 }
 
 /// An empty maildir.
-pub fn maildir() -> MemDisk {
+pub(crate) fn maildir() -> MemDisk {
     let mut disk = MemDisk::new();
     for directory in ["tmp", "new", "cur"] {
         disk.plant_directory(format!("{M}/{directory}"));
@@ -49,7 +49,7 @@ pub fn maildir() -> MemDisk {
 }
 
 /// A maildir with messages: `new/3`, `cur/1:2,S` and `cur/2:2,ab`, none with a UID.
-pub fn three() -> MemDisk {
+pub(crate) fn three() -> MemDisk {
     let mut disk = maildir();
     for name in ["new/3.x,S=4,W=5", "cur/1.x,S=4:2,S", "cur/2.x:2,ab"] {
         disk.plant_file(format!("{M}/{name}"), text(name).as_bytes());
@@ -58,7 +58,7 @@ pub fn three() -> MemDisk {
 }
 
 /// The text of the message of a name.
-pub fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     let key = name.rsplit('/').next().unwrap_or(name);
     let key = key.split(['.', ':', ',']).next().unwrap_or(key);
     format!("{key}..\n")
@@ -66,7 +66,7 @@ pub fn text(name: &str) -> String {
 
 /// A maildir whose messages have their UIDs, durably, and whose directories have come
 /// to rest.
-pub fn opened() -> MemDisk {
+pub(crate) fn opened() -> MemDisk {
     let mut disk = three();
     open_with(&mut disk, Access::ReadWrite);
     disk.sync_all();
@@ -74,51 +74,51 @@ pub fn opened() -> MemDisk {
     disk
 }
 
-pub fn open_with(disk: &mut MemDisk, access: Access) -> Snapshot {
+pub(crate) fn open_with(disk: &mut MemDisk, access: Access) -> Snapshot {
     try_open(disk, access).expect("opened")
 }
 
-pub fn try_open(disk: &mut MemDisk, access: Access) -> Result<Snapshot, MailboxError> {
+pub(crate) fn try_open(disk: &mut MemDisk, access: Access) -> Result<Snapshot, MailboxError> {
     let writer = writer(disk);
     let task = disk::task(|disk| async move { open(&disk, &inbox(), access, &writer).await });
     disk.run(task)
 }
 
-pub fn refreshed(disk: &mut MemDisk, snapshot: &mut Snapshot) -> Changes {
+pub(crate) fn refreshed(disk: &mut MemDisk, snapshot: &mut Snapshot) -> Changes {
     let writer = writer(disk);
     let task = disk::task(|disk| async move { refresh(&disk, snapshot, &writer).await });
     disk.run(task).expect("refreshed")
 }
 
 /// Runs a procedure.
-pub fn run<T, F>(disk: &mut MemDisk, procedure: impl FnOnce(Disk) -> F) -> T
+pub(crate) fn run<T, F>(disk: &mut MemDisk, procedure: impl FnOnce(Disk) -> F) -> T
 where
     F: Future<Output = T> + Send,
 {
     disk.run(disk::task(procedure))
 }
 
-pub fn rename(disk: &mut MemDisk, from: &str, to: &str) {
+pub(crate) fn rename(disk: &mut MemDisk, from: &str, to: &str) {
     let path = |name: &str| format!("{M}/{name}").into();
     let (from, to) = (path(from), path(to));
     disk.carry_out(&Op::Rename { from, to }).expect("renamed");
 }
 
-pub fn remove(disk: &mut MemDisk, name: &str) {
+pub(crate) fn remove(disk: &mut MemDisk, name: &str) {
     let path = format!("{M}/{name}").into();
     disk.carry_out(&Op::Unlink(path)).expect("removed");
 }
 
-pub fn uid(number: u32) -> Uid {
+pub(crate) fn uid(number: u32) -> Uid {
     Uid::new(number).expect("not 0")
 }
 
-pub fn uids(numbers: &[u32]) -> Vec<Uid> {
+pub(crate) fn uids(numbers: &[u32]) -> Vec<Uid> {
     numbers.iter().map(|&number| uid(number)).collect()
 }
 
 /// Messages as `UID NAME`, with `*` for a recent one.
-pub fn shown(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn shown(snapshot: &Snapshot) -> Vec<String> {
     let line = |message: courier_maildir::mailbox::Message<'_>| {
         let recent = if message.is_recent() { "*" } else { "" };
         let words: Vec<_> = message.keywords().map(|word| word.as_str()).collect();
@@ -135,13 +135,13 @@ pub fn shown(snapshot: &Snapshot) -> Vec<String> {
 
 /// What a session was told of a message, which must hold for ever.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Told {
-    pub validity: u32,
-    pub uid: u32,
-    pub key: String,
+pub(crate) struct Told {
+    pub(crate) validity: u32,
+    pub(crate) uid: u32,
+    pub(crate) key: String,
 }
 
-pub fn told(snapshot: &Snapshot) -> Vec<Told> {
+pub(crate) fn told(snapshot: &Snapshot) -> Vec<Told> {
     let validity = snapshot.uid_validity().get();
     let told = snapshot.messages().map(|message| Told {
         validity,
@@ -151,20 +151,20 @@ pub fn told(snapshot: &Snapshot) -> Vec<Told> {
     told.collect()
 }
 
-pub fn key_of(name: Name<'_>) -> String {
+pub(crate) fn key_of(name: Name<'_>) -> String {
     let base = String::from_utf8_lossy(name.base()).into_owned();
     base.split(',').next().unwrap_or_default().to_owned()
 }
 
 /// [`check`]s disks, each state of them once: most crashes differ in `tmp` alone.
 #[derive(Default)]
-pub struct Checker {
+pub(crate) struct Checker {
     seen: HashSet<u64>,
 }
 
 impl Checker {
     /// Checks; then lets the test look at what was opened.
-    pub fn check(
+    pub(crate) fn check(
         &mut self,
         disk: &mut MemDisk,
         promises: &[Told],
@@ -176,7 +176,7 @@ impl Checker {
         }
     }
 
-    pub fn is_new(&mut self, disk: &MemDisk, promises: usize) -> bool {
+    pub(crate) fn is_new(&mut self, disk: &MemDisk, promises: usize) -> bool {
         let mut hasher = DefaultHasher::new();
         promises.hash(&mut hasher);
         let locks = disk.names(format!("{M}/tmp")).into_iter();
@@ -196,7 +196,7 @@ impl Checker {
 
 /// Opens a folder after a crash or an error and checks what must always hold: every
 /// message is whole and is there once, and what was told is still true.
-pub fn check(disk: &mut MemDisk, promises: &[Told]) -> Snapshot {
+pub(crate) fn check(disk: &mut MemDisk, promises: &[Told]) -> Snapshot {
     let writer = reborn(disk);
     let task =
         disk::task(|disk| async move { open(&disk, &inbox(), Access::ReadWrite, &writer).await });

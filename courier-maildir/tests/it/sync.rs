@@ -199,7 +199,8 @@ fn a_message_that_was_told_gone_comes_back_as_another() {
 
 #[test]
 fn a_damaged_list_is_made_anew_with_another_validity() {
-    let damages: [(&str, fn(&mut MemDisk)); 8] = [
+    type Damage = fn(&mut MemDisk);
+    let damages: [(&str, Damage); 8] = [
         ("empty", |disk| disk.plant_file(LIST, b"")),
         ("cut", |disk| {
             disk.plant_file(LIST, b"1 700000000 4\n1 1.x,S=4\n2 2")
@@ -379,10 +380,10 @@ fn session(promises: Promises<Told>) -> disk::DiskTask<'static, Result<(), Mailb
 
 #[test]
 fn no_uid_that_was_told_is_ever_given_to_another_message() {
-    let mut unlisted = three();
+    let mut unlisted = maildir();
+    unlisted.plant_file("/m/cur/1.x:2,", b"1..\n");
     unlisted.plant_file("/m/later", b"0..\n");
     let mut listed = opened();
-    listed.plant_file("/m/later", b"0..\n");
     listed.plant_file("/m/new/4.x", b"4..\n");
     for start in [unlisted, listed] {
         let mut checker = Checker::default();

@@ -338,7 +338,7 @@ async fn lock(
             path,
             offset: 0,
             octets: vec![owner.into()],
-            durability: Durability::Volatile,
+            durability: Durability::Synced,
         })
         .await,
     );

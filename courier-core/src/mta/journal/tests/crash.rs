@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::gather::commit_length;
+use super::record::{PREFIX, record_length};
+use super::segment::BLOCK;
 use super::*;
 use crate::disk::DiskTask;
 use crate::testing::{Promises, crash_everywhere};
@@ -323,30 +326,41 @@ fn crashes_while_recovering_from_a_crash() {
 
 #[test]
 fn what_one_start_does_not_find_no_later_one_finds() {
-    let (mut start, _) = used_spool();
+    let mut start = MemDisk::new();
     let mut journal = open(&mut start);
-    settle_down(&mut start, &mut journal);
+    accept(&mut start, &mut journal, 1_000_000, 10);
     drop(journal);
     start.release_locks();
+    // The second record begins with a block, as a batch would.
+    let first = BLOCK - commit_length() - record_length(PREFIX as u64 + 10);
+    let lengths = [usize::try_from(first).unwrap(), 100];
     let task = |said| {
-        writer(said, |mut writer| async move {
-            writer.accept(&[10, 4500, 20]).await;
+        writer(said, move |mut writer| async move {
+            writer.accept(&lengths).await;
         })
     };
-    let mut found_some = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     crash_everywhere(&start, task, |disk, _| {
-        let journal = open(disk);
-        let found = ids(&journal);
-        found_some.insert(found.len());
-        // A batch that ends where the first record of the torn one ended.
-        disk.run(disk::task(|disk| async move { journal.close(&disk).await }));
-        let mut journal = open(disk);
-        assert_eq!(ids(&journal), found);
-        let next = accept(disk, &mut journal, 1_000_000, 10);
-        let journal = reopen(disk, journal);
-        assert_eq!(ids(&journal), [found, vec![next.0]].concat());
+        for stop in ["orderly", "killed"] {
+            let mut disk = disk.clone();
+            let mut journal = open(&mut disk);
+            let found = ids(&journal);
+            seen.insert(found.len());
+            if stop == "orderly" {
+                disk.run(disk::task(|disk| async move { journal.close(&disk).await }));
+                journal = open(&mut disk);
+                assert_eq!(ids(&journal), found);
+            }
+            let next = accept(&mut disk, &mut journal, 1_000_000, 10);
+            journal = reopen(&mut disk, journal);
+            assert_eq!(ids(&journal), [found.clone(), vec![next.0]].concat());
+        }
     });
-    assert_eq!(found_some.len(), 2, "a batch counts whole or not at all");
+    assert_eq!(
+        seen,
+        BTreeSet::from([1, 3]),
+        "a batch counts whole or not at all"
+    );
 }
 
 #[test]
