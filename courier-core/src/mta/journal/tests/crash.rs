@@ -309,7 +309,7 @@ fn crashes_while_recovering_from_a_crash() {
         }
     });
     assert!(first.len() > 10, "{}", first.len());
-    for (disk, said) in first.iter().step_by(first.len() / 5 + 1) {
+    for (disk, said) in first.iter().step_by(first.len() / 16 + 1) {
         let task = |again: Promises<Said>| {
             said.iter().for_each(|earlier| again.make(earlier.clone()));
             writer(again, |mut writer| async move {
