@@ -5,6 +5,21 @@
 //! of sockets and files; this one answers their questions.
 #![deny(unsafe_code)]
 
+pub mod accounts;
+pub mod check;
+pub mod clock;
+pub mod command;
+pub mod delivery;
+pub mod disk;
+pub mod failure;
+pub mod init;
+pub mod layout;
 pub mod log;
 pub mod net;
+pub mod pool;
+pub mod random;
 pub mod root;
+pub mod routing;
+pub mod server;
+pub mod service;
+pub mod spool;

@@ -58,7 +58,7 @@ pub fn start(format: Format) {
     });
 }
 
-/// Waits until what was logged so far is written, at most a second.
+/// Waits until what was logged so far is written, a second or two at most.
 pub fn flush() {
     tracing::event!(target: "flush", Level::ERROR, "");
     if let Some(finished) = FLUSHED.get().and_then(|f| f.lock().ok()) {
@@ -79,7 +79,13 @@ impl<S: Subscriber> Layer<S> for Sink {
         let ours = event.metadata().target().starts_with("courier");
         let level = *event.metadata().level();
         if event.metadata().target() == "flush" {
-            self.queue.send(String::new()).ok();
+            // Not by a send that waits: standard error may take nothing any more.
+            for _ in 0..FLUSH_ATTEMPTS {
+                if self.queue.try_send(String::new()).is_ok() {
+                    return;
+                }
+                std::thread::sleep(FLUSH_PAUSE);
+            }
             return;
         }
         if level > Level::INFO || (!ours && level > Level::WARN) {
@@ -219,6 +225,9 @@ fn escape_json(value: &str, line: &mut String) {
 
 /// Events that wait for the writing thread.
 const QUEUE: usize = 4096;
+/// How often and after what pause a full queue is tried at the end.
+const FLUSH_ATTEMPTS: u32 = 100;
+const FLUSH_PAUSE: Duration = Duration::from_millis(10);
 /// Octets of a value that are kept (reliability.md section 5).
 const VALUE_LIMIT: usize = 256;
 

@@ -87,7 +87,8 @@ fn release(counts: &mut HashMap<IpAddr, usize>, key: IpAddr) {
 }
 
 /// The /24 or /64 that an address lies in.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & 0xffff_ff00).into()),
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),

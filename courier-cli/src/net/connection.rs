@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use courier_core::message::wire::Segment;
 use courier_core::time::Millis;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -109,11 +110,13 @@ impl Connection {
         Some((version, suite.as_str().unwrap_or("unknown").to_owned()))
     }
 
-    /// Waits for more input, at most until the deadline.
+    /// Waits for more input, at most until the deadline. Where a machine leaves so
+    /// much unread that none could be waiting for more, nothing is read.
     pub async fn fill(&mut self, deadline: Millis) -> Wait {
+        let has_room = self.filled().len() < BUFFERED;
         tokio::select! {
             biased;
-            got = self.read() => got,
+            got = self.read(), if has_room => got,
             () = tokio::time::sleep_until(instant(deadline)) => Wait::Deadline,
         }
     }
@@ -186,6 +189,33 @@ impl Connection {
         Ok(())
     }
 
+    /// Writes a large answer, converted on the way; a client that does not read it
+    /// costs a buffer of fixed size.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn send(&mut self, segment: Segment) -> io::Result<()> {
+        let mut reader = segment.into_reader();
+        let mut buffer = Vec::new();
+        loop {
+            // A long run goes out as it lies in the message. Short ones, which is what
+            // line ends make, are cheaper to copy together than to hand over one by one.
+            let pieces = reader.pieces();
+            let piece = pieces.piece();
+            if piece.len() >= LONG_RUN {
+                let written = self.write(piece).await?;
+                reader.advance(written as u64);
+                continue;
+            }
+            if piece.is_empty() {
+                return Ok(());
+            }
+            buffer.clear();
+            reader.copy_to(&mut buffer, SENT_AT_ONCE);
+            self.write_all(&buffer).await?;
+        }
+    }
+
     /// Shakes hands for TLS. What was buffered before is dropped (RFC 3207
     /// section 4.2): it was not protected.
     ///
@@ -234,6 +264,12 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 /// Octets read at a time.
 const CHUNK: usize = 16 * 1024;
+/// Octets that are buffered at most; the longest command is far below.
+const BUFFERED: usize = 256 * 1024;
+/// Octets copied together for one write.
+const SENT_AT_ONCE: usize = 64 * 1024;
+/// From here on a run is written without a copy.
+const LONG_RUN: usize = 16 * 1024;
 /// Capacity of an input buffer that is kept while it is empty.
 const KEPT: usize = 1024;
 /// A client that takes nothing for so long is gone (reliability.md section 2).
@@ -244,3 +280,182 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(15);
 const LINGER: Duration = Duration::from_secs(2);
 /// How much of what still comes in is read away.
 const LINGER_OCTETS: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use courier_core::message::wire::Encoding;
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+
+    use crate::net::certificate::self_signed;
+    use crate::net::tls::{Identity, Source};
+
+    /// Both ends of a connection by way of the loopback interface.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("connected");
+        let (server, _) = listener.accept().await.expect("accepted");
+        (Connection::new(server).expect("a connection"), client)
+    }
+
+    fn far() -> Millis {
+        super::super::now() + Millis::from_secs(20)
+    }
+
+    /// Settings of both sides for TLS, for the host `localhost`.
+    fn tls(folder: &std::path::Path) -> (Arc<ServerConfig>, TlsConnector) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now
+            .expect("a clock")
+            .as_secs()
+            .try_into()
+            .expect("this century");
+        let made = self_signed("localhost", courier_core::time::UnixSeconds(now)).expect("made");
+        let certificate = folder.join("server.pem");
+        std::fs::write(&certificate, made.key + &made.certificate).expect("written");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&certificate, private).expect("set");
+        let source = Source {
+            certificate,
+            key: None,
+            alpn: "imap",
+        };
+        let identity = Identity::load(&source).expect("loaded");
+        let mut roots = RootCertStore::empty();
+        let trusted = CertificateDer::from_pem_slice(made.certificate.as_bytes());
+        roots.add(trusted.expect("PEM")).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let local = std::net::IpAddr::from([127, 0, 0, 1]);
+        (
+            identity.current(local),
+            TlsConnector::from(Arc::new(client)),
+        )
+    }
+
+    fn localhost() -> ServerName<'static> {
+        ServerName::try_from("localhost").expect("a name")
+    }
+
+    #[tokio::test]
+    async fn input_is_buffered_until_it_is_consumed() {
+        let (mut connection, mut client) = pair().await;
+        client.write_all(b"one\r\ntwo").await.expect("written");
+        while connection.filled().len() < 8 {
+            assert_eq!(connection.fill(far()).await, Wait::Input);
+        }
+        connection.consume(5);
+        assert_eq!(connection.filled(), b"two");
+        assert_eq!(connection.fill(super::super::now()).await, Wait::Deadline);
+        drop(client);
+        assert_eq!(connection.fill(far()).await, Wait::Closed);
+        assert_eq!((connection.filled(), connection.received), (&b"two"[..], 8));
+    }
+
+    #[tokio::test]
+    async fn a_flood_that_nobody_reads_is_not_buffered() {
+        let (mut connection, mut client) = pair().await;
+        let flood = tokio::spawn(async move {
+            let junk = vec![b'x'; 64 * 1024];
+            while client.write_all(&junk).await.is_ok() {}
+        });
+        while connection.filled().len() < BUFFERED {
+            assert_eq!(connection.fill(far()).await, Wait::Input);
+        }
+        assert_eq!(connection.fill(super::super::now()).await, Wait::Deadline);
+        assert!(connection.filled().len() < BUFFERED + CHUNK);
+        drop(connection);
+        flood.await.expect("it ended");
+    }
+
+    #[tokio::test]
+    async fn what_came_before_the_handshake_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (server, connector) = tls(folder.path());
+        let (mut connection, mut client) = pair().await;
+        client.write_all(b"EVIL\r\n").await.expect("written");
+        assert_eq!(connection.fill(far()).await, Wait::Input);
+        let client = tokio::spawn(async move {
+            let mut client = connector
+                .connect(localhost(), client)
+                .await
+                .expect("shaken");
+            client.write_all(b"GOOD\r\n").await.expect("written");
+            client
+        });
+        connection
+            .start_tls(Arc::clone(&server))
+            .await
+            .expect("shaken");
+        assert_eq!((connection.filled(), connection.is_tls()), (&b""[..], true));
+        assert_eq!(connection.fill(far()).await, Wait::Input);
+        assert_eq!(connection.filled(), b"GOOD\r\n");
+        assert_eq!(connection.tls_facts().expect("facts").0, "TLSv1.3");
+        assert!(
+            connection.start_tls(server).await.is_err(),
+            "once is enough"
+        );
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_sent_in_its_wire_form_with_tls_and_without() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (server, connector) = tls(folder.path());
+        let lines = "A line of a message of some length\n.and a dot\n".repeat(20_000);
+        let run = "x".repeat(300_000);
+        let text = Arc::new(format!("{lines}{run}\n{lines}").into_bytes());
+        let segment = |skip| {
+            let content: Arc<Vec<u8>> = Arc::clone(&text);
+            let mut segment = Segment::new(content, 0..u64::MAX, Encoding::CrlfDotStuffed);
+            segment.skip = skip;
+            segment
+        };
+        let expected: Vec<u8> = segment(0).pieces(0).flatten().copied().collect();
+        for with_tls in [false, true] {
+            let (mut connection, mut client) = pair().await;
+            let connector = connector.clone();
+            let reading = tokio::spawn(async move {
+                let mut got = Vec::new();
+                if with_tls {
+                    let mut client = connector
+                        .connect(localhost(), client)
+                        .await
+                        .expect("shaken");
+                    client.read_to_end(&mut got).await.expect("read");
+                } else {
+                    client.read_to_end(&mut got).await.expect("read");
+                }
+                got
+            });
+            if with_tls {
+                connection
+                    .start_tls(Arc::clone(&server))
+                    .await
+                    .expect("shaken");
+            }
+            connection.send(segment(0)).await.expect("sent");
+            connection
+                .send(segment(expected.len() as u64 - 7))
+                .await
+                .expect("sent");
+            connection.close().await;
+            let got = reading.await.expect("read");
+            assert_eq!(got.len(), expected.len() + 7);
+            assert!(
+                got[..expected.len()] == expected
+                    && got[expected.len()..] == expected[expected.len() - 7..]
+            );
+            assert_eq!(connection.sent, got.len() as u64);
+        }
+    }
+}

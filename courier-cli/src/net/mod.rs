@@ -1,7 +1,9 @@
 //! Sockets, TLS and the limits on connections: the network as the services see it.
 
 pub mod admission;
+pub mod certificate;
 pub mod connection;
+pub mod inherited;
 pub mod listener;
 pub mod tls;
 

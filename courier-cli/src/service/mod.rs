@@ -1,87 +1,125 @@
 //! The services: each drives one protocol machine over connections and answers its
 //! questions from accounts, spool and mailboxes.
 
-use std::fmt;
-use std::str::FromStr;
+pub mod esmtp;
+pub mod login;
+pub mod throttle;
 
-/// What a listening socket serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Service {
-    /// ESMTP for other servers (port 25).
-    Esmtp,
-    /// ESMTP for users: demands AUTH (port 587).
-    Submission,
-    /// Submission under TLS from the start (port 465).
-    Smtps,
-    /// IMAP (port 143).
-    Imap,
-    /// IMAP under TLS from the start (port 993).
-    Imaps,
-    /// POP3 (port 110).
-    Pop3,
-    /// POP3 under TLS from the start (port 995).
-    Pop3s,
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use courier_core::config::{Service, Settings};
+use courier_maildir::writer::Writer;
+use courier_smtp::reply::Refusal;
+use tokio::sync::watch;
+
+use crate::accounts::Logins;
+use crate::delivery::Deliveries;
+use crate::disk::Disks;
+use crate::net::connection::Connection;
+use crate::net::tls::Identity;
+use crate::routing::Routing;
+use crate::spool::Spool;
+use throttle::Throttle;
+
+/// What the sessions of a server share.
+#[derive(Debug)]
+pub struct Context {
+    /// Where mail goes.
+    pub routing: Arc<Routing>,
+    /// Who may log in.
+    pub logins: Logins,
+    /// What failed logins cost.
+    pub throttle: Arc<Throttle>,
+    /// Where mail is accepted.
+    pub spool: Spool,
+    /// Who delivers it.
+    pub deliveries: Deliveries,
+    /// The files.
+    pub disks: Disks,
+    /// Who writes into maildirs.
+    pub writer: Writer,
+    /// The certificates of the services that have one.
+    pub identities: HashMap<Service, Arc<Identity>>,
 }
 
-impl Service {
-    /// Every service, in the order in which they are started.
-    pub const ALL: [Self; 7] = [
-        Self::Esmtp,
-        Self::Submission,
-        Self::Smtps,
-        Self::Imap,
-        Self::Imaps,
-        Self::Pop3,
-        Self::Pop3s,
-    ];
+/// The ALPN name of a service's protocol (RFC 7301; `TLS_ALPN`).
+#[must_use]
+pub fn alpn(service: Service) -> &'static str {
+    match service {
+        Service::Esmtp | Service::Submission | Service::Smtps => "smtp",
+        Service::Imap | Service::Imaps => "imap",
+        Service::Pop3 | Service::Pop3s => "pop3",
+    }
+}
 
-    /// Its name in `--listen` and `listening` lines.
+/// Tells a session that the server stops.
+#[derive(Debug, Clone)]
+pub struct Stopping(pub watch::Receiver<bool>);
+
+impl Stopping {
+    /// Whether it does.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Esmtp => "esmtp",
-            Self::Submission => "submission",
-            Self::Smtps => "smtps",
-            Self::Imap => "imap",
-            Self::Imaps => "imaps",
-            Self::Pop3 => "pop3",
-            Self::Pop3s => "pop3s",
+    pub fn is_now(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it begins to; for ever, if it has begun before.
+    pub async fn begin(&mut self) {
+        if !self.is_now() && self.0.wait_for(|stopping| *stopping).await.is_ok() {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+/// The settings of a service's protocol machine, shared by its sessions.
+#[derive(Debug, Clone)]
+pub enum Machine {
+    /// ESMTP.
+    Esmtp(Arc<courier_smtp::server::Settings>),
+}
+
+impl Machine {
+    /// What the configuration says for a service.
+    #[must_use]
+    pub fn new(settings: &Settings, service: Service) -> Self {
+        let of_service = settings.service(service);
+        match service {
+            _ => {
+                Self::Esmtp(Arc::new(esmtp::settings(settings, of_service)))
+            }
         }
     }
 
-    /// Whether TLS begins with the first octet.
+    /// What a client is told for which there is no room.
     #[must_use]
-    pub fn is_implicit_tls(self) -> bool {
-        matches!(self, Self::Smtps | Self::Imaps | Self::Pop3s)
-    }
-
-    /// The ALPN name of its protocol (RFC 7301; `TLS_ALPN`).
-    #[must_use]
-    pub fn alpn(self) -> &'static str {
+    pub fn turning_away(&self) -> Vec<u8> {
         match self {
-            Self::Esmtp | Self::Submission | Self::Smtps => "smtp",
-            Self::Imap | Self::Imaps => "imap",
-            Self::Pop3 | Self::Pop3s => "pop3",
+            Self::Esmtp(settings) => {
+                let refusal = Refusal::too_many_sessions();
+                let machine = courier_smtp::server::Server::turning_away(Arc::clone(settings), refusal);
+                machine.pending().to_vec()
+            }
         }
     }
-}
 
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A word that names no service.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no service {0:?}; there are esmtp, submission, smtps, imap, imaps, pop3 and pop3s")]
-pub struct UnknownService(String);
-
-impl FromStr for Service {
-    type Err = UnknownService;
-
-    fn from_str(word: &str) -> Result<Self, UnknownService> {
-        let found = Self::ALL.into_iter().find(|service| service.name() == word);
-        found.ok_or_else(|| UnknownService(word.to_owned()))
+    /// Serves a client to the end.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub async fn serve(
+        self,
+        context: Arc<Context>,
+        service: Service,
+        connection: Connection,
+        stopping: Stopping,
+    ) -> io::Result<()> {
+        match self {
+            Self::Esmtp(settings) => {
+                esmtp::serve(context, service, settings, connection, stopping).await
+            }
+        }
     }
 }

@@ -211,6 +211,7 @@ impl Journal {
         let short = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         let (prefix, octets) = match kind {
             EntryKind::Message {
+                id,
                 envelope,
                 recipients,
                 content,
@@ -218,7 +219,7 @@ impl Journal {
                 let (id, length, content) = match content {
                     Content::Octets(octets) => {
                         let length = ContentLength::Here(short(octets.len()));
-                        (self.numbers.take(), length, octets)
+                        (id.unwrap_or_else(|| self.numbers.take()), length, octets)
                     }
                     Content::Large(large) => {
                         let length = ContentLength::Large(large.length);

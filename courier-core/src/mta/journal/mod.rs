@@ -1,7 +1,7 @@
 //! The spool: a log in which every accepted message lives until each of its
 //! recipients is settled durably.
 //!
-//! The log is a row of [segments](segment), files of fixed length that are allocated
+//! The log is a row of segments, files of fixed length that are allocated
 //! ahead and used again and again. One writer owns it. It takes what is ready –
 //! messages and outcomes of deliveries – and makes all of it durable by one write
 //! and one sync ([`Journal::append`]); while it does, the next batch gathers.
@@ -142,6 +142,8 @@ pub struct Entry {
 #[derive(Debug)]
 enum EntryKind {
     Message {
+        /// Reserved by the host; none: the journal numbers the message.
+        id: Option<MessageId>,
         envelope: Octets,
         recipients: u32,
         content: Content,
@@ -167,8 +169,8 @@ enum Bond {
 pub enum Content {
     /// In memory; at most [`Options::longest`] octets.
     Octets(Octets),
-    /// In the file that [`Numbers::large`] named.
-    Large(Large),
+    /// In the file that [`Reserved::path`] names; the message has its number.
+    Large(Reserved),
 }
 
 /// Whether an outcome is the last one of a recipient.
@@ -187,6 +189,7 @@ impl Entry {
     pub fn message(envelope: impl Into<Octets>, recipients: u32, content: Content) -> Self {
         Self {
             kind: EntryKind::Message {
+                id: None,
                 envelope: envelope.into(),
                 recipients,
                 content,
@@ -213,6 +216,15 @@ impl Entry {
             },
             bond: Bond::Alone,
         }
+    }
+
+    /// Gives a message the number that was reserved for it.
+    #[must_use]
+    pub fn numbered(mut self, number: &Reserved) -> Self {
+        if let EntryKind::Message { id, .. } = &mut self.kind {
+            *id = Some(number.id);
+        }
+        self
     }
 
     /// Ties the entry to the next one of its batch: both become durable, or neither.
@@ -304,14 +316,12 @@ impl Numbers {
         MessageId(self.next.load(Ordering::Relaxed))
     }
 
-    /// Reserves an id and a file name for a message whose content is too long for
-    /// the log. Whoever asks makes the file, writes the content and syncs it (not
-    /// the directory) before the message is appended with [`Content::Large`]; or
-    /// removes it. A file that no message names is removed at the next start.
+    /// Reserves the number of a message that is about to come in, so that its trace
+    /// field and its envelope can name it. One that is not used is lost.
     #[must_use]
-    pub fn large(&self) -> Large {
+    pub fn reserve(&self) -> Reserved {
         let id = self.take();
-        Large {
+        Reserved {
             id,
             path: self.directory.join(id.to_string()).into(),
             length: 0,
@@ -319,22 +329,26 @@ impl Numbers {
     }
 }
 
-/// The name for a large message's content; good for one message.
+/// The number of a message that is not in the journal yet, and the name of the file
+/// for its content, should that be too long for the log; good for one message.
 #[derive(Debug)]
-pub struct Large {
+pub struct Reserved {
     id: MessageId,
     path: Arc<Path>,
     length: u64,
 }
 
-impl Large {
-    /// The id that the message will have.
+impl Reserved {
+    /// The number.
     #[must_use]
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// The file to make.
+    /// The file for a long content. Whoever asks makes the file, writes the content
+    /// and syncs it (not the directory) before the message is appended with
+    /// [`Content::Large`]; or removes it. A file that no message names is removed at
+    /// the next start.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -400,7 +400,7 @@ fn large_messages() {
         disk::task(|disk| async move {
             let mut writer = Writer::open(disk.clone(), Promises::new()).await;
             for octet in [b'a', b'b'] {
-                let large = writer.journal.numbers().large();
+                let large = writer.journal.numbers().reserve();
                 let (id, path) = (large.id(), large.path().to_path_buf());
                 disk.create(&path, vec![octet; 9000], 0o600, disk::Durability::Synced)
                     .await
@@ -435,7 +435,7 @@ fn large_messages_that_are_settled() {
     let task = |said: Promises<()>| {
         disk::task(|disk| async move {
             let mut writer = Writer::open(disk.clone(), Promises::new()).await;
-            let large = writer.journal.numbers().large();
+            let large = writer.journal.numbers().reserve();
             let path = large.path().to_path_buf();
             let made = disk.create(&path, vec![7; 9000], 0o600, disk::Durability::Synced);
             made.await.unwrap();

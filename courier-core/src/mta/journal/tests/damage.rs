@@ -105,7 +105,7 @@ fn damage_is_said_in_a_sentence() {
     );
     assert_eq!(lost(&journal, &accepted), [accepted[0]]);
     // No id that was lost is given again.
-    assert!(journal.numbers().large().id().0 > 1 << 32);
+    assert!(journal.numbers().reserve().id().0 > 1 << 32);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn the_lost_file_of_a_large_message_is_reported() {
     for cut in [true, false] {
         let mut disk = MemDisk::new();
         let mut journal = open(&mut disk);
-        let large = journal.numbers().large();
+        let large = journal.numbers().reserve();
         let (id, path) = (large.id(), large.path().to_path_buf());
         disk.plant_file(&path, &[7; 5000]);
         let content = Content::Large(large.of_length(5000));

@@ -195,7 +195,7 @@ fn large_files_fail_alone() {
         let mut journal = open(&mut disk);
         settle_down(&mut disk, &mut journal);
         accept(&mut disk, &mut journal, 0, 10);
-        let large = journal.numbers().large();
+        let large = journal.numbers().reserve();
         let path = large.path().to_path_buf();
         disk.run(disk::task(|disk| async move {
             disk.create(&path, b"12".to_vec(), 0o600, Durability::Synced)

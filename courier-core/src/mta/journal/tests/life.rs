@@ -267,8 +267,8 @@ fn tied_entries_are_refused_together() {
 }
 
 /// A session writes the file of a large message.
-fn write_large(disk: &mut MemDisk, journal: &Journal, octets: &[u8]) -> Large {
-    let large = journal.numbers().large();
+fn write_large(disk: &mut MemDisk, journal: &Journal, octets: &[u8]) -> Reserved {
+    let large = journal.numbers().reserve();
     let (path, content) = (large.path().to_path_buf(), octets.to_vec());
     disk.run(disk::task(|disk| async move {
         disk.create(&path, content, 0o600, Durability::Synced).await
@@ -314,7 +314,7 @@ fn a_large_message_without_its_whole_file_is_refused() {
     let mut disk = MemDisk::new();
     let mut journal = open(&mut disk);
     let cut = write_large(&mut disk, &journal, b"12345").of_length(6);
-    let none = journal.numbers().large().of_length(1);
+    let none = journal.numbers().reserve().of_length(1);
     let good = write_large(&mut disk, &journal, b"123456");
     let batch = [cut, none, good].map(|large| Entry::message(&b""[..], 1, Content::Large(large)));
     let results = append(&mut disk, &mut journal, batch.into());

@@ -1,0 +1,155 @@
+//! Taking connections: admission, TLS from the start, and a task for each session.
+
+use std::io;
+use std::sync::Arc;
+
+use courier_core::config::{self, Service, Settings};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::Listening;
+use crate::net::admission::{Admission, Limits};
+use crate::net::connection::Connection;
+use crate::net::listener;
+use crate::service::{Context, Machine, Stopping};
+
+/// Starts to accept on all sockets. Each session holds a `session` until it ends.
+pub(super) fn start(
+    context: &Arc<Context>,
+    sockets: Vec<Listening>,
+    stopping: &Stopping,
+    session: &mpsc::Sender<()>,
+) -> io::Result<JoinSet<()>> {
+    let mut accepting = JoinSet::new();
+    let places = Arc::new(Semaphore::new(most_sessions()));
+    let mut admissions: Vec<(Service, Arc<Admission>)> = Vec::new();
+    for listening in sockets {
+        let known = admissions.iter().find(|(service, _)| *service == listening.service);
+        let admission = match known {
+            Some((_, admission)) => Arc::clone(admission),
+            None => Admission::new(),
+        };
+        admissions.push((listening.service, Arc::clone(&admission)));
+        let acceptor = Acceptor {
+            socket: TcpListener::from_std(listening.socket)?,
+            service: listening.service,
+            context: Arc::clone(context),
+            stopping: stopping.clone(),
+            session: session.clone(),
+            places: Arc::clone(&places),
+            admission,
+        };
+        accepting.spawn(acceptor.run());
+    }
+    Ok(accepting)
+}
+
+/// Sessions that there are descriptors for: each may need two, and some are kept back
+/// (reliability.md 1.4).
+fn most_sessions() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limit = limit.current.unwrap_or(1 << 20);
+    let limit = usize::try_from(limit).unwrap_or(1 << 20);
+    (limit.saturating_sub(RESERVE) / 2).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+struct Acceptor {
+    socket: TcpListener,
+    service: Service,
+    context: Arc<Context>,
+    stopping: Stopping,
+    session: mpsc::Sender<()>,
+    places: Arc<Semaphore>,
+    admission: Arc<Admission>,
+}
+
+impl Acceptor {
+    async fn run(self) {
+        let mut settings = self.context.routing.configuration.current();
+        let mut machine = Machine::new(&settings, self.service);
+        loop {
+            // Beyond what there are descriptors for, clients wait in the backlog.
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                return;
+            };
+            let stream = listener::accept(&self.socket).await;
+            let current = self.context.routing.configuration.current();
+            if !Arc::ptr_eq(&current, &settings) {
+                machine = Machine::new(&current, self.service);
+                settings = current;
+            }
+            let Ok(connection) = Connection::new(stream) else {
+                continue;
+            };
+            let limits = limits(&settings, self.service);
+            let client = connection.peer.ip();
+            let Some(admitted) = self.admission.admit(client, limits) else {
+                self.turn_away(connection, &machine);
+                continue;
+            };
+            let (context, stopping) = (Arc::clone(&self.context), self.stopping.clone());
+            let (service, machine) = (self.service, machine.clone());
+            let session = self.session.clone();
+            tokio::spawn(async move {
+                serve(context, service, machine, connection, stopping).await;
+                drop((place, admitted, session));
+            });
+        }
+    }
+
+    /// Says why, if that can be said in clear, and closes; costs no session.
+    fn turn_away(&self, mut connection: Connection, machine: &Machine) {
+        tracing::warn!(ip = %connection.peer.ip(), service = self.service.name(), "TOO MANY SESSIONS");
+        if self.service.is_tls() {
+            return;
+        }
+        let said = machine.turning_away();
+        tokio::spawn(async move {
+            if connection.write_all(&said).await.is_ok() {
+                connection.close().await;
+            }
+        });
+    }
+}
+
+async fn serve(
+    context: Arc<Context>,
+    service: Service,
+    machine: Machine,
+    mut connection: Connection,
+    stopping: Stopping,
+) {
+    if service.is_tls() {
+        let Some(identity) = context.identities.get(&service) else {
+            return;
+        };
+        let config = identity.current(connection.local.ip());
+        if let Err(error) = connection.start_tls(config).await {
+            tracing::info!(ip = %connection.peer.ip(), service = service.name(), error = %error, "TLS FAILED");
+            return;
+        }
+    }
+    let peer = connection.peer.ip();
+    if let Err(error) = machine.serve(context, service, connection, stopping).await {
+        tracing::debug!(ip = %peer, service = service.name(), error = %error, "DISCONNECTED");
+    }
+}
+
+fn limits(settings: &Settings, service: Service) -> Limits {
+    let config::Limits {
+        sessions,
+        per_network,
+        per_address,
+    } = &settings.service(service).limits;
+    let number = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+    Limits {
+        total: number(sessions.value),
+        network: per_network.as_ref().map_or(usize::MAX, |limit| number(limit.value)),
+        address: number(per_address.value),
+    }
+}
+
+/// Descriptors that are not for sessions: 64 in reserve, and those of the journal, the
+/// deliveries and the disk's threads.
+const RESERVE: usize = 192;

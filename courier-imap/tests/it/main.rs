@@ -1,0 +1,4 @@
+//! Dialogues and models against whole sessions.
+
+mod peer;
+mod transcripts;

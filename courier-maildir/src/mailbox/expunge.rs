@@ -1,0 +1,129 @@
+//! `EXPUNGE`: removing messages.
+
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
+
+use super::MailboxError;
+use super::locate::relocate;
+use super::names::Place;
+use super::snapshot::Snapshot;
+use crate::flags::Flags;
+use crate::tree::BATCH;
+use crate::uid_list::Uid;
+use crate::writer::Writer;
+
+/// Which messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expunge<'a> {
+    /// All with [`Flags::TRASHED`].
+    Trashed,
+    /// Those with [`Flags::TRASHED`] among these (`UID EXPUNGE`).
+    TrashedAmong(&'a [Uid]),
+    /// All of these, whatever their flags: after `MOVE`.
+    Each(&'a [Uid]),
+}
+
+/// Removes messages, durably, and gives their UIDs, ascending; they are no longer in
+/// the snapshot. A message whose [`Flags::TRASHED`] another program took away in the
+/// meantime stays.
+///
+/// # Errors
+/// What the disk says; those that went before are told by the next
+/// [`refresh`](super::refresh()).
+pub async fn expunge(
+    disk: &Disk,
+    snapshot: &mut Snapshot,
+    which: Expunge<'_>,
+    writer: &Writer,
+) -> Result<Vec<Uid>, MailboxError> {
+    let mut wanted: Vec<usize> = match which {
+        Expunge::Trashed => (0..snapshot.len()).collect(),
+        Expunge::TrashedAmong(uids) | Expunge::Each(uids) => uids
+            .iter()
+            .filter_map(|&uid| snapshot.names.find(uid))
+            .collect(),
+    };
+    wanted.retain(|&at| snapshot.goes(at, which));
+    if wanted.is_empty() && !snapshot.unsynced {
+        return Ok(Vec::new());
+    }
+    let before = snapshot.facts_of_cur(disk).await?;
+    let mut removal = Removal::default();
+    for _ in 0..ATTEMPTS {
+        for wanted in wanted.chunks(BATCH) {
+            removal.carry_out(disk, snapshot, wanted).await;
+        }
+        let overtaken = std::mem::take(&mut removal.overtaken);
+        let lost = relocate(disk, snapshot, &overtaken).await?;
+        wanted = overtaken
+            .into_iter()
+            .filter(|at| !lost.contains(at))
+            .collect();
+        wanted.retain(|&at| snapshot.goes(at, which));
+        removal.gone.extend(lost);
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    let synced = snapshot.sync_directories(disk, removal.from_new).await;
+    snapshot.changed_by_us(disk, &before, writer).await;
+    let gone = removal
+        .gone
+        .iter()
+        .filter_map(|&at| snapshot.entry(at)?.uid());
+    let mut gone: Vec<Uid> = gone.collect();
+    gone.sort_unstable();
+    gone.dedup();
+    snapshot.forget(&gone);
+    match removal.error.or(synced.err()) {
+        None => Ok(gone),
+        Some(error) => {
+            snapshot.untold.vanished.extend(gone);
+            Err(error.into())
+        }
+    }
+}
+
+/// How often others may rename a message between our look and its removal.
+const ATTEMPTS: usize = 4;
+
+#[derive(Debug, Default)]
+struct Removal {
+    gone: Vec<usize>,
+    overtaken: Vec<usize>,
+    from_new: bool,
+    error: Option<DiskError>,
+}
+
+impl Removal {
+    async fn carry_out(&mut self, disk: &Disk, snapshot: &Snapshot, places: &[usize]) {
+        let entries = places
+            .iter()
+            .filter_map(|&at| Some((at, snapshot.entry(at)?)));
+        let entries: Vec<_> = entries.collect();
+        let unlinks = entries.iter().map(|(_, entry)| {
+            let name = snapshot.names.octets(entry);
+            Op::Unlink(super::found::path(&snapshot.folder, entry.place, name))
+        });
+        let outcomes = disk.run(unlinks.collect()).await;
+        for ((at, entry), outcome) in entries.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => {
+                    self.from_new |= entry.place == Place::New;
+                    self.gone.push(at);
+                }
+                Err(error) if error.kind == DiskErrorKind::NotFound => self.overtaken.push(at),
+                Err(error) => self.error = self.error.take().or(Some(error)),
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    fn goes(&self, at: usize, which: Expunge<'_>) -> bool {
+        let Some(entry) = self.entry(at) else {
+            return false;
+        };
+        let trashed = self.names.name(entry).flags().contains(Flags::TRASHED);
+        matches!(which, Expunge::Each(_)) || trashed
+    }
+}

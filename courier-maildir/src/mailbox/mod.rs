@@ -1,0 +1,59 @@
+//! Open folders: what IMAP does with a mailbox.
+//!
+//! A session holds a [`Snapshot`]. [`open`] makes it and [`refresh`] brings it up to
+//! date, telling what changed. [`store`], [`expunge`], [`copy`] and [`move_to`] change
+//! the folder and the snapshot together; [`append`] needs no open folder.
+
+mod adopt;
+mod append;
+mod expunge;
+mod found;
+mod locate;
+mod measure;
+mod names;
+mod numbering;
+mod snapshot;
+mod store;
+mod sync;
+
+use std::path::PathBuf;
+
+use courier_core::disk::DiskError;
+
+pub use append::{Appended, Copied, NewMessage, append, copy, move_to};
+pub use expunge::{Expunge, expunge};
+pub(crate) use found::Found;
+pub use locate::locate;
+pub use measure::measure;
+pub use names::Place;
+pub use snapshot::{Access, Counts, Message, Snapshot};
+pub use store::{FlagChange, How, Stored, store};
+pub(crate) use sync::survey;
+pub use sync::{Changes, open, refresh};
+
+use crate::keywords::KeywordError;
+use crate::lock::LockError;
+
+/// Why a folder was not opened or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MailboxError {
+    /// The folder is not there.
+    #[error("{} is not a maildir folder", path.display())]
+    NoFolder {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// Another session holds the folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No UIDVALIDITY is left that was not used.
+    #[error("the folder's unique ids are used up")]
+    UidsExhausted,
+    /// A keyword is refused.
+    #[error(transparent)]
+    Keyword(#[from] KeywordError),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}

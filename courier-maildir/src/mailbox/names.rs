@@ -1,0 +1,220 @@
+//! Messages by name, in one arena: a hundred thousand of them cost no allocation each.
+
+use crate::keywords::SetId;
+use crate::name::{Key, Name};
+use crate::uid_list::Uid;
+
+/// In which directory of a folder a message lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `new`: no reader has seen it.
+    New,
+    /// `cur`.
+    Cur,
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// 0 while it has none.
+    uid: u32,
+    /// The low half of its key's fingerprint.
+    print: u32,
+    start: u32,
+    length: u16,
+    base: u16,
+    pub(super) place: Place,
+    pub(super) recent: bool,
+    pub(super) keywords: SetId,
+}
+
+/// Messages and the arena of their names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    arena: Vec<u8>,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Entry {
+    pub(super) fn uid(&self) -> Option<Uid> {
+        Uid::new(self.uid)
+    }
+
+    pub(super) fn with_uid(mut self, uid: Uid) -> Self {
+        self.uid = uid.get();
+        self
+    }
+
+    pub(super) fn print(&self) -> u32 {
+        self.print
+    }
+}
+
+/// The low half of a key's fingerprint.
+pub(super) fn print_of(key: Key<'_>) -> u32 {
+    let [a, b, c, d, ..] = key.fingerprint().to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+impl Names {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds a message without a UID; gives its place among the entries. Nothing for
+    /// names past 4 GiB in all.
+    pub(super) fn push(&mut self, name: Name<'_>, place: Place) -> Option<usize> {
+        let entry = self.store(name)?;
+        self.entries.push(Entry { place, ..entry });
+        Some(self.entries.len() - 1)
+    }
+
+    /// Gives a message another name of the same key.
+    pub(super) fn rename(&mut self, at: usize, name: Name<'_>, place: Place) {
+        let Some(stored) = self.store(name) else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.start = stored.start;
+            entry.length = stored.length;
+            entry.base = stored.base;
+            entry.place = place;
+        }
+    }
+
+    fn store(&mut self, name: Name<'_>) -> Option<Entry> {
+        let entry = Entry {
+            uid: 0,
+            print: print_of(name.key()),
+            start: u32::try_from(self.arena.len()).ok()?,
+            length: u16::try_from(name.octets().len()).ok()?,
+            base: u16::try_from(name.base().len()).ok()?,
+            place: Place::Cur,
+            recent: false,
+            keywords: SetId::EMPTY,
+        };
+        self.arena.extend_from_slice(name.octets());
+        Some(entry)
+    }
+
+    /// The whole name of an entry.
+    pub(super) fn octets(&self, entry: &Entry) -> &[u8] {
+        let start = entry.start as usize;
+        let name = self.arena.get(start..start + usize::from(entry.length));
+        name.unwrap_or_default()
+    }
+
+    /// The base name of an entry.
+    pub(super) fn base(&self, entry: &Entry) -> &[u8] {
+        let start = entry.start as usize;
+        let base = self.arena.get(start..start + usize::from(entry.base));
+        base.unwrap_or_default()
+    }
+
+    /// The name of an entry, taken apart.
+    pub(super) fn name(&self, entry: &Entry) -> Name<'_> {
+        Name::of_parts(self.octets(entry), self.base(entry))
+    }
+
+    /// Where the entry with a UID stands; the entries must be in ascending order.
+    pub(super) fn find(&self, uid: Uid) -> Option<usize> {
+        let uid = uid.get();
+        self.entries
+            .binary_search_by_key(&uid, |entry| entry.uid)
+            .ok()
+    }
+
+    /// Where an entry of this key stands, by a table made of all entries.
+    pub(super) fn find_key(&self, slots: &Slots, key: Key<'_>, print: u32) -> Option<usize> {
+        slots.find(print, |at| {
+            let entry = self.entries.get(at);
+            entry.is_some_and(|entry| entry.print == print && Key::of_base(self.base(entry)) == key)
+        })
+    }
+}
+
+/// A hash table of places in a list that is kept elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    /// A place plus one, or 0. As many as a power of two, at most half of them taken.
+    slots: Vec<u32>,
+    taken: usize,
+}
+
+impl Slots {
+    /// A table with room for so many.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        let slots = (count.max(4) * 2).next_power_of_two();
+        Self {
+            slots: vec![0; slots],
+            taken: 0,
+        }
+    }
+
+    /// The place among those with this fingerprint that is the right one.
+    fn find(&self, print: u32, mut is_it: impl FnMut(usize) -> bool) -> Option<usize> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = print as usize & mask;
+        loop {
+            let place = self.slots.get(at).copied()?.checked_sub(1)? as usize;
+            if is_it(place) {
+                return Some(place);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds a place; `prints` gives the fingerprint of each place that is in.
+    pub(super) fn insert(&mut self, place: usize, prints: impl Fn(usize) -> u32) {
+        if (self.taken + 1) * 2 > self.slots.len() {
+            let mut larger = Self::with_capacity(self.slots.len());
+            for old in self.slots.iter().filter_map(|slot| slot.checked_sub(1)) {
+                larger.put(old as usize, prints(old as usize));
+            }
+            *self = larger;
+        }
+        self.put(place, prints(place));
+    }
+
+    fn put(&mut self, place: usize, print: u32) {
+        let (Some(mask), Ok(value)) = (self.slots.len().checked_sub(1), u32::try_from(place + 1))
+        else {
+            return;
+        };
+        let mut at = print as usize & mask;
+        while let Some(slot) = self.slots.get_mut(at) {
+            if *slot == 0 {
+                *slot = value;
+                self.taken += 1;
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_key_among_many() {
+        let (mut names, mut slots) = (Names::default(), Slots::with_capacity(0));
+        for number in 0..10_000 {
+            let text = format!("{number}.x,S={number}:2,S");
+            let name = Name::parse(text.as_bytes()).expect("a name");
+            let at = names.push(name, Place::Cur).expect("room");
+            slots.insert(at, |at| names.entries[at].print());
+        }
+        for number in 0..10_000 {
+            let text = format!("{number}.x,W=1:2,T");
+            let key = Name::parse(text.as_bytes()).expect("a name").key();
+            assert_eq!(names.find_key(&slots, key, print_of(key)), Some(number));
+        }
+        let key = Key::of_base(b"10000.x");
+        assert_eq!(names.find_key(&slots, key, print_of(key)), None);
+        let renamed = Name::parse(b"7.x:2,F").expect("a name");
+        names.rename(7, renamed, Place::New);
+        assert_eq!(names.octets(&names.entries[7]), b"7.x:2,F");
+    }
+}

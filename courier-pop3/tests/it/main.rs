@@ -1,0 +1,6 @@
+//! The session from outside: dialogues in every cut, and its limits.
+
+#[cfg(test)]
+mod dialogues;
+#[cfg(test)]
+mod limits;
