@@ -451,7 +451,7 @@ fn large_messages_that_are_settled() {
     crash_everywhere(&MemDisk::new(), task, |disk, said| {
         let journal = open(disk);
         if !said.is_empty() {
-            assert_eq!(ids(&journal), []);
+            assert_eq!(ids(&journal), [0_u64; 0]);
             assert_eq!(disk.names("/spool/big"), [""; 0]);
         }
     });

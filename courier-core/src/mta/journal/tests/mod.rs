@@ -6,7 +6,7 @@ mod fault;
 mod life;
 
 use super::*;
-use crate::disk;
+use crate::disk::{self, Octets};
 use crate::testing::MemDisk;
 
 /// Short segments: three blocks of records between the first and the last.
