@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::append::{MOST_RECORDS, RESERVED, Results};
 use super::entry::{Bond, EntryKind};
 use super::gather::{Record, commit_length};
-use super::record::{ContentLength, Prefix};
+use super::record::{ContentLength, MOST_RECIPIENTS, Prefix};
 use super::segment::BLOCK;
 use super::{AppendError, Content, Entry, Journal, MessageId};
 use crate::disk::{Disk, DiskErrorKind, FileKind, Octets, Op, Reply};
-
-/// Recipients that a message may have.
-const MOST_RECIPIENTS: u32 = 1 << 16;
 
 /// Entries that stand or fall together.
 #[derive(Debug)]
@@ -132,7 +129,7 @@ impl Journal {
                 content,
                 ..
             } => {
-                if *recipients == 0 || *recipients > MOST_RECIPIENTS {
+                if !(1..=MOST_RECIPIENTS).contains(recipients) {
                     return Err(AppendError::Recipients(*recipients));
                 }
                 let id = match content {

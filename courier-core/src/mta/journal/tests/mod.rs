@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod fault;
 mod life;
+mod noise;
 
 use super::*;
 use crate::disk::{self, Octets};
