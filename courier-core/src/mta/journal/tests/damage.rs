@@ -158,7 +158,7 @@ fn a_cut_segment_gives_what_is_left() {
 
 #[test]
 fn the_lost_file_of_a_large_message_is_reported() {
-    for cut in [true, false] {
+    for (cut, full) in [(true, false), (false, false), (false, true)] {
         let mut disk = MemDisk::new();
         let mut journal = open(&mut disk);
         let large = journal.numbers().reserve();
@@ -176,6 +176,7 @@ fn the_lost_file_of_a_large_message_is_reported() {
         let other = id_of(&results[1]);
         drop((journal, results));
         disk.release_locks();
+        disk.set_capacity(full.then_some(0));
         if cut {
             let path = path.clone();
             disk.carry_out(&Op::Truncate { path, length: 4999 })
@@ -183,9 +184,14 @@ fn the_lost_file_of_a_large_message_is_reported() {
         } else {
             disk.carry_out(&Op::Unlink(path)).unwrap();
         }
-        let (journal, damage) = try_open(&mut disk).unwrap();
+        let (mut journal, mut damage) = try_open(&mut disk).unwrap();
         assert_eq!(damage.len(), 1);
         assert_eq!(damage[0].kind, DamageKind::Large { id });
+        if full {
+            assert_eq!(damage[0].saved, None);
+            disk.set_capacity(None);
+            damage = maintain(&mut disk, &mut journal).damage;
+        }
         let saved = disk.contents(damage[0].saved.as_ref().unwrap()).unwrap();
         assert!(saved.windows(12).any(|window| window == b"big envelope"));
         assert_eq!(ids(&journal), [other.0]);
