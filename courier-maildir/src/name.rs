@@ -10,8 +10,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use courier_core::mta::journal::MessageId;
-
 use crate::flags::Flags;
 
 /// The name of a message file, taken apart without a copy.
@@ -105,14 +103,21 @@ impl<'a> Name<'a> {
 
     fn token(self, mark: &[u8; 3]) -> Option<u64> {
         let end = memchr::memchr(b':', self.base).unwrap_or(self.base.len());
-        let text = self.base.get(..end)?;
-        let at = memchr::memmem::rfind(text, mark)?;
-        text.get(at + mark.len()..)?
-            .iter()
-            .map_while(|octet| char::from(*octet).to_digit(10))
-            .try_fold(0_u64, |sum, digit| {
-                sum.checked_mul(10)?.checked_add(u64::from(digit))
-            })
+        let mut text = self.base.get(..end)?;
+        loop {
+            let (before, token) = text.split_at_checked(memchr::memrchr(b',', text)?)?;
+            if let Some(digits) = token.strip_prefix(mark) {
+                return parse_digits(digits);
+            }
+            text = before;
+        }
+    }
+
+    /// Seconds since 1970 at which the message came, as far as the name tells.
+    #[must_use]
+    pub fn arrival(self) -> Option<i64> {
+        let digits = self.base.split(|octet| *octet == b'.').next()?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// What makes it the same message under a changed name.
@@ -152,18 +157,21 @@ impl<'a> Name<'a> {
     /// by the number at the front, then by the octets of the base.
     #[must_use]
     pub fn arrival_order(self, other: Self) -> Ordering {
-        let number = |name: Self| {
-            name.base
-                .iter()
-                .map_while(|octet| char::from(*octet).to_digit(10))
-                .fold(0_u64, |sum, digit| {
-                    sum.saturating_mul(10).saturating_add(u64::from(digit))
-                })
-        };
+        let number = |name: Self| parse_digits(name.base).unwrap_or(u64::MAX);
         number(self)
             .cmp(&number(other))
             .then_with(|| self.base.cmp(other.base))
     }
+}
+
+/// The number at the front; 0 without a digit, nothing beyond 64 bits.
+fn parse_digits(text: &[u8]) -> Option<u64> {
+    let mut digits = text
+        .iter()
+        .map_while(|octet| char::from(*octet).to_digit(10));
+    digits.try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// The letters, and what follows them from the next comma on.
@@ -292,8 +300,8 @@ pub enum Maker {
     /// A message in the spool journal, for one of its recipients. The time is that of
     /// its arrival, so a delivery that is repeated makes the same name.
     Journal {
-        /// The message.
-        message: MessageId,
+        /// The message's id there.
+        message: u64,
         /// The recipient's number in the envelope.
         recipient: u32,
     },
@@ -305,7 +313,7 @@ impl fmt::Display for UniqueName {
         write!(f, "{}.M{:06}", self.seconds, self.micros)?;
         match self.maker {
             Maker::Process { id, count } => write!(f, "P{id}Q{count}")?,
-            Maker::Journal { message, recipient } => write!(f, "J{:x}R{recipient}", message.0)?,
+            Maker::Journal { message, recipient } => write!(f, "J{message:x}R{recipient}")?,
         }
         write!(f, ".{}", self.host.as_str())
     }
@@ -330,7 +338,7 @@ impl UniqueName {
         } else {
             let (message, recipient) = maker.strip_prefix('J')?.split_once('R')?;
             Maker::Journal {
-                message: MessageId(u64::from_str_radix(message, 16).ok()?),
+                message: u64::from_str_radix(message, 16).ok()?,
                 recipient: recipient.parse().ok()?,
             }
         };
@@ -446,7 +454,7 @@ mod tests {
             seconds: 1_795_413_577,
             micros: 8_947,
             maker: Maker::Journal {
-                message: MessageId(0x2a),
+                message: 0x2a,
                 recipient: 3,
             },
             host: HostName::new("mx/1:a"),
@@ -492,7 +500,7 @@ mod tests {
             seconds: u64, micros in 0_u32..1_000_000, a: u64, b: u32, journal: bool, host: String,
         ) {
             let maker = if journal {
-                Maker::Journal { message: MessageId(a), recipient: b }
+                Maker::Journal { message: a, recipient: b }
             } else {
                 Maker::Process { id: b, count: a }
             };

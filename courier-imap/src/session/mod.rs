@@ -1,7 +1,7 @@
 //! One client's session, from greeting to parting.
 //!
 //! [`Session::poll`] looks at the host's buffer and says what to do next. A command that
-//! needs the host, or more than one step, is a [`Job`]; each group of commands has its own
+//! needs the host, or more than one step, is a `Job`; each group of commands has its own
 //! file. While a question is open nothing is consumed; at most one command is in progress.
 
 mod answer;
@@ -61,7 +61,7 @@ pub struct Session {
 }
 
 /// A command in progress.
-trait Job: fmt::Debug + Send {
+trait Job: fmt::Debug + Send + Sync {
     /// Goes on as far as it can: the answer to its question, if it asked one, is in
     /// [`Core::take_answer`].
     fn run(&mut self, core: &mut Core) -> Progress;

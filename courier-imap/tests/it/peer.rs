@@ -34,12 +34,12 @@ use courier_imap::grammar::command::{Access, CopyMode, FlagChange, FlagList, Lis
 use courier_imap::grammar::flag::{Flag, Flags, Keyword};
 use courier_imap::grammar::mailbox_name::MailboxName;
 use courier_imap::grammar::response::Recent;
-use courier_imap::session::output::{self, *};
+use courier_imap::session::output::*;
 use courier_imap::session::settings::{LoginCommand, Logins, Settings};
 use courier_imap::session::{MOST_PENDING, Session, Transport};
 use courier_imap::view::{Changes, Message, MessageFlags, Snapshot, Uid, UidValidity};
 
-pub struct Scripted {
+pub(crate) struct Scripted {
     session: Session,
     asked: Asked,
 }
@@ -47,16 +47,16 @@ pub struct Scripted {
 enum Asked {
     Nothing,
     Verdict(Token<Authentication>),
-    Folders(Token<output::Folders>),
+    Folders(Token<Folders>),
     Changed(Token<FolderChanges>),
-    Status(Token<output::Status>),
-    Select(Token<output::Select>),
-    Refresh(Token<output::Refresh>),
-    Fetch(Token<output::Fetch>),
-    Store(Token<output::Store>),
-    Search(Token<output::Search>),
-    Expunge(Token<output::Expunge>),
-    Copy(Token<output::Copy>),
+    Status(Token<Status>),
+    Select(Token<Select>),
+    Refresh(Token<Refresh>),
+    Fetch(Token<Fetch>),
+    Store(Token<Store>),
+    Search(Token<Search>),
+    Expunge(Token<Expunge>),
+    Copy(Token<Copy>),
     Append(Token<AppendBegin>),
     Finish(Token<AppendFinish>),
 }
@@ -94,7 +94,7 @@ fn settings(text: &str) -> (Settings, Transport) {
 }
 
 impl Scripted {
-    pub fn new(text: &str, login: bool) -> Self {
+    pub(crate) fn new(text: &str, login: bool) -> Self {
         let (settings, transport) = settings(text);
         let mut session = if login {
             Session::preauthenticated(Arc::new(settings), transport)
