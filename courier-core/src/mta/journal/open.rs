@@ -150,6 +150,7 @@ impl Journal {
         }
         damages.extend(journal.match_large_files(disk).await?);
         let reported = journal.set_all_aside(disk, damages).await;
+        journal.remove_discarded(disk).await;
         let active = journal.active.as_ref().map(|active| active.epoch);
         journal.segments.retire(active);
         journal.segments.reclaim(journal.durable_tail);

@@ -115,7 +115,7 @@ fn a_segment_without_headers_is_set_aside_whole() {
         disk = flip(&disk, "/spool/segments/00000002", at);
     }
     let whole = disk.contents("/spool/segments/00000002").unwrap();
-    let (journal, damage) = open_damaged(&mut disk, &accepted);
+    let (mut journal, damage) = open_damaged(&mut disk, &accepted);
     let kinds: Vec<DamageKind> = damage.iter().map(|damage| damage.kind).collect();
     assert_eq!(
         kinds,
@@ -124,6 +124,8 @@ fn a_segment_without_headers_is_set_aside_whole() {
     let saved = damage[0].saved.as_ref().unwrap();
     assert_eq!(disk.contents(saved).unwrap(), whole);
     assert!((1..=5).contains(&lost(&journal, &accepted).len()));
+    accept(&mut disk, &mut journal, 99, 8000);
+    accept(&mut disk, &mut journal, 99, 8000);
     reopen(&mut disk, journal);
 }
 

@@ -168,7 +168,7 @@ proptest! {
         let (mut journal, _) = try_open(&mut disk).unwrap();
         // Each segment is read about twice, and again behind each damage.
         let read = disk.counts().read;
-        prop_assert!(read <= 40 * (length + BLOCK), "{read} of {length}");
+        prop_assert!(read <= 8 * (length + BLOCK), "{read} of {length}");
         let found = ids(&journal);
         for &id in &found {
             let id = MessageId(id);
