@@ -48,7 +48,10 @@ fn listen(text: &str) -> Result<(Service, SocketAddr), String> {
     let known = Service::parse(service);
     let service = known.ok_or_else(|| {
         let names: Vec<_> = Service::ALL.iter().map(|service| service.name()).collect();
-        format!("there is no service {service:?}; there are {}", names.join(", "))
+        format!(
+            "there is no service {service:?}; there are {}",
+            names.join(", ")
+        )
     })?;
     let address = address
         .parse()
@@ -67,9 +70,10 @@ fn announce(server: &Server) -> Result<(), Failure> {
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match said {
         // Nobody listens, but others may want the server.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Status::Io, format!("standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Status::Io,
+            format!("standard output: {error}"),
+        )),
         _ => Ok(()),
     }
 }

@@ -55,7 +55,10 @@ pub struct Prepared {
 /// bound.
 pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prepared, Failure> {
     let (settings, findings) = read(layout);
-    if let Some(error) = findings.iter().find(|finding| finding.severity == Severity::Error) {
+    if let Some(error) = findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
         return Err(Failure::new(Status::Configuration, error.to_string()));
     }
     let sockets = listen::bind(&settings, listen)?;
@@ -178,7 +181,11 @@ impl Prepared {
         });
         let (stopping, stops) = watch::channel(false);
         let (session, sessions) = mpsc::channel(1);
-        let addresses = self.sockets.iter().map(|s| (s.service, s.address)).collect();
+        let addresses = self
+            .sockets
+            .iter()
+            .map(|s| (s.service, s.address))
+            .collect();
         let accepting = {
             let _runtime = runtime.enter();
             accept::start(&context, self.sockets, &Stopping(stops), &session)
@@ -233,7 +240,11 @@ impl Server {
         for (service, identity) in &self.context.identities {
             let reloaded = source(&settings, *service).map(|source| identity.reload(&source));
             if let Some(Err(error)) = reloaded {
-                tracing::error!(service = service.name(), error = chain(&error), "CERTIFICATE");
+                tracing::error!(
+                    service = service.name(),
+                    error = chain(&error),
+                    "CERTIFICATE"
+                );
             }
         }
         self.context.routing.configuration.replace(settings);

@@ -34,12 +34,14 @@ pub(super) fn flags(letters: Letters) -> Flags {
 }
 
 pub(super) fn letters(flags: Flags) -> Letters {
-    LETTERS.iter().fold(Letters::NONE, |letters, (flag, letter)| {
-        match flags.contains(*flag) {
-            true => letters.with(*letter),
-            false => letters,
-        }
-    })
+    LETTERS
+        .iter()
+        .fold(Letters::NONE, |letters, (flag, letter)| {
+            match flags.contains(*flag) {
+                true => letters.with(*letter),
+                false => letters,
+            }
+        })
 }
 
 /// Keywords that IMAP cannot say are left out; other software put them there.
@@ -52,7 +54,9 @@ pub(super) fn keywords<'a>(words: impl Iterator<Item = &'a Word>) -> Vec<Keyword
 pub(super) fn words<'a>(
     keywords: impl IntoIterator<Item = &'a Keyword>,
 ) -> Result<Vec<Word>, Refusal> {
-    let words = keywords.into_iter().map(|keyword| Word::parse(keyword.as_str()));
+    let words = keywords
+        .into_iter()
+        .map(|keyword| Word::parse(keyword.as_str()));
     words.collect::<Result<_, _>>().map_err(|_| Refusal::Limit)
 }
 
@@ -62,7 +66,9 @@ pub(super) fn uid(uid: uid_list::Uid) -> Option<Uid> {
 }
 
 pub(super) fn uids_here(uids: &[Uid]) -> Vec<uid_list::Uid> {
-    uids.iter().filter_map(|uid| uid_list::Uid::new(uid.get())).collect()
+    uids.iter()
+        .filter_map(|uid| uid_list::Uid::new(uid.get()))
+        .collect()
 }
 
 pub(super) fn uids(uids: &[uid_list::Uid]) -> Vec<Uid> {

@@ -51,7 +51,10 @@ impl Mailbox {
         };
         let (place, now) = (folder.clone(), writer.at(clock::now()));
         let open = disk::task(|disk| async move { mailbox::open(&disk, &place, how, &now).await });
-        let snapshot = disks.run(open).await.map_err(|error| mailbox_refusal(&error))?;
+        let snapshot = disks
+            .run(open)
+            .await
+            .map_err(|error| mailbox_refusal(&error))?;
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }
@@ -86,10 +89,15 @@ impl Mailbox {
         }
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let of = |uids: &[uid_list::Uid]| -> Vec<_> {
-            uids.iter().filter_map(|&here| snapshot.message(here)).collect()
+            uids.iter()
+                .filter_map(|&here| snapshot.message(here))
+                .collect()
         };
         Ok(Changes {
-            arrivals: of(&changes.arrived).into_iter().filter_map(message).collect(),
+            arrivals: of(&changes.arrived)
+                .into_iter()
+                .filter_map(message)
+                .collect(),
             expunged: uids(&changes.vanished),
             flags: changes
                 .flags
@@ -103,11 +111,18 @@ impl Mailbox {
     pub(super) async fn fetch(&mut self, request: &FetchRequest) -> Vec<Fetched> {
         let need = request.need;
         let mut fetched = Vec::new();
-        self.each(&request.uids, move |uid, path| (uid, load(&path, need)), &mut fetched)
-            .await;
+        self.each(
+            &request.uids,
+            move |uid, path| (uid, load(&path, need)),
+            &mut fetched,
+        )
+        .await;
         let find = |wanted: &Uid| fetched.iter().position(|(uid, _)| uid == wanted);
         let places: Vec<_> = request.uids.iter().map(find).collect();
-        let mut results: Vec<_> = fetched.into_iter().map(|(_, result)| Some(result)).collect();
+        let mut results: Vec<_> = fetched
+            .into_iter()
+            .map(|(_, result)| Some(result))
+            .collect();
         let results = places.into_iter().map(|place| {
             let result = place.and_then(|place| results.get_mut(place)?.take());
             result.unwrap_or(Fetched::Gone)
@@ -133,7 +148,7 @@ impl Mailbox {
                     Ok(false)
                 }
             };
-            (uid, hit.map_or(Fetched::Gone, |hit| hit_or_miss(hit)))
+            (uid, hit.map_or(Fetched::Gone, hit_or_miss))
         };
         self.each(&request.uids, look, &mut found).await;
         found
@@ -159,7 +174,10 @@ impl Mailbox {
             let files = self.paths(&wanted);
             let work = work.clone();
             let done = self.disks.call(move || -> Vec<_> {
-                files.into_iter().map(|(uid, path)| work(uid, path)).collect()
+                files
+                    .into_iter()
+                    .map(|(uid, path)| work(uid, path))
+                    .collect()
             });
             wanted.clear();
             for (uid, fetched) in done.await {
@@ -188,11 +206,17 @@ impl Mailbox {
             let gone = mailbox::locate(&disk, &mut snapshot, &here).await;
             (snapshot, gone)
         });
-        located.await?.map(drop).map_err(|error| disk_refusal(&error))
+        located
+            .await?
+            .map(drop)
+            .map_err(|error| disk_refusal(&error))
     }
 
     /// Changes flags; gives those that the messages have now.
-    pub(super) async fn store(&mut self, request: &StoreRequest) -> Result<Vec<MessageFlags>, Refusal> {
+    pub(super) async fn store(
+        &mut self,
+        request: &StoreRequest,
+    ) -> Result<Vec<MessageFlags>, Refusal> {
         let (how, list) = match &request.change {
             FlagChange::Replace(list) => (mailbox::How::Replace, list),
             FlagChange::Add(list) => (mailbox::How::Add, list),
@@ -217,7 +241,9 @@ impl Mailbox {
         let stored = stored.await?.map_err(|error| mailbox_refusal(&error))?;
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let left = asked.into_iter().filter(|uid| !stored.gone.contains(uid));
-        Ok(left.filter_map(|here| message_flags(snapshot, here)).collect())
+        Ok(left
+            .filter_map(|here| message_flags(snapshot, here))
+            .collect())
     }
 
     /// Removes messages durably, those that are still marked.
@@ -330,7 +356,10 @@ pub(super) async fn status(
     let open = disk::task(|disk| async move {
         mailbox::open(&disk, &folder, mailbox::Access::ReadOnly, &now).await
     });
-    let snapshot = disks.run(open).await.map_err(|error| mailbox_refusal(&error))?;
+    let snapshot = disks
+        .run(open)
+        .await
+        .map_err(|error| mailbox_refusal(&error))?;
     let counts = snapshot.counts();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(courier_imap::session::output::Counts {

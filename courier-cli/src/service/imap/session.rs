@@ -281,19 +281,12 @@ impl Session {
         })
     }
 
-    async fn status(
-        &self,
-        name: &MailboxName,
-    ) -> Result<Counts, Refusal> {
+    async fn status(&self, name: &MailboxName) -> Result<Counts, Refusal> {
         let folder = self.folders()?.locate(name).await?;
         status(&self.context.disks, &self.context.writer, folder).await
     }
 
-    async fn select(
-        &mut self,
-        name: &MailboxName,
-        access: Access,
-    ) -> Result<Opened, Refusal> {
+    async fn select(&mut self, name: &MailboxName, access: Access) -> Result<Opened, Refusal> {
         self.deselect();
         let folder = self.folders()?.locate(name).await?;
         let (disks, writer) = (&self.context.disks, &self.context.writer);
@@ -328,13 +321,18 @@ impl Session {
         if let Some(incoming) = &mut self.incoming
             && incoming.is_full()
         {
-            incoming.spill(&self.context.disks, &self.context.writer.at(clock::now())).await;
+            incoming
+                .spill(&self.context.disks, &self.context.writer.at(clock::now()))
+                .await;
         }
     }
 
     async fn finish_append(&mut self) -> Result<Appended, Refusal> {
         let mut incoming = self.incoming.take().ok_or(Refusal::ServerBug)?;
-        let (disks, writer) = (self.context.disks.clone(), self.context.writer.at(clock::now()));
+        let (disks, writer) = (
+            self.context.disks.clone(),
+            self.context.writer.at(clock::now()),
+        );
         let appended = match incoming.finish(&disks, &writer).await {
             Ok(message) => {
                 let folder = incoming.folder.clone();

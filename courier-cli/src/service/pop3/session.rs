@@ -116,7 +116,10 @@ impl Session {
                 mechanism,
                 initial,
             } => {
-                let verdict = self.client.begin(&mechanism, initial.map(Secret::new)).await;
+                let verdict = self
+                    .client
+                    .begin(&mechanism, initial.map(Secret::new))
+                    .await;
                 self.machine.authenticated(token, verdict);
             }
             Output::Respond { token, response } => {
