@@ -105,14 +105,21 @@ impl<'a> Name<'a> {
 
     fn token(self, mark: &[u8; 3]) -> Option<u64> {
         let end = memchr::memchr(b':', self.base).unwrap_or(self.base.len());
-        let text = self.base.get(..end)?;
-        let at = memchr::memmem::rfind(text, mark)?;
-        text.get(at + mark.len()..)?
-            .iter()
-            .map_while(|octet| char::from(*octet).to_digit(10))
-            .try_fold(0_u64, |sum, digit| {
-                sum.checked_mul(10)?.checked_add(u64::from(digit))
-            })
+        let mut text = self.base.get(..end)?;
+        loop {
+            let (before, token) = text.split_at_checked(memchr::memrchr(b',', text)?)?;
+            if let Some(digits) = token.strip_prefix(mark) {
+                return parse_digits(digits);
+            }
+            text = before;
+        }
+    }
+
+    /// Seconds since 1970 at which the message came, as far as the name tells.
+    #[must_use]
+    pub fn arrival(self) -> Option<i64> {
+        let digits = self.base.split(|octet| *octet == b'.').next()?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// What makes it the same message under a changed name.
@@ -152,18 +159,21 @@ impl<'a> Name<'a> {
     /// by the number at the front, then by the octets of the base.
     #[must_use]
     pub fn arrival_order(self, other: Self) -> Ordering {
-        let number = |name: Self| {
-            name.base
-                .iter()
-                .map_while(|octet| char::from(*octet).to_digit(10))
-                .fold(0_u64, |sum, digit| {
-                    sum.saturating_mul(10).saturating_add(u64::from(digit))
-                })
-        };
+        let number = |name: Self| parse_digits(name.base).unwrap_or(u64::MAX);
         number(self)
             .cmp(&number(other))
             .then_with(|| self.base.cmp(other.base))
     }
+}
+
+/// The number at the front; 0 without a digit, nothing beyond 64 bits.
+fn parse_digits(text: &[u8]) -> Option<u64> {
+    let mut digits = text
+        .iter()
+        .map_while(|octet| char::from(*octet).to_digit(10));
+    digits.try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// The letters, and what follows them from the next comma on.

@@ -113,7 +113,7 @@ impl Local {
                 seconds: u64::try_from(arrived).unwrap_or_default(),
                 micros: 0,
                 maker: Maker::Journal {
-                    message: item.id.0,
+                    message: item.id,
                     recipient,
                 },
                 host: self.writer.host.clone(),

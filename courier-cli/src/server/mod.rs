@@ -25,6 +25,7 @@ use crate::disk::{Disks, StdDisk};
 use crate::failure::{Failure, Status, chain};
 use crate::layout::Layout;
 use crate::net::tls::{Identity, Source};
+use crate::notify::Notifier;
 use crate::root;
 use crate::routing::{Configuration, Routing};
 use crate::service::throttle::Throttle;
@@ -160,6 +161,10 @@ impl Prepared {
             writer: writer.clone(),
         };
         let deliveries = Deliveries::start(&spool, &local, waiting);
+        let notifier = {
+            let _runtime = runtime.enter();
+            Notifier::start()
+        };
         let context = Arc::new(Context {
             routing,
             logins,
@@ -167,6 +172,7 @@ impl Prepared {
             spool,
             deliveries,
             disks,
+            notifier,
             writer,
             identities: self.identities,
         });

@@ -2,15 +2,20 @@
 //! questions from accounts, spool and mailboxes.
 
 pub mod esmtp;
+pub mod imap;
 pub mod login;
+pub mod pop3;
 pub mod throttle;
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use courier_core::config::{Service, Settings};
+use courier_imap::session::settings::LoginCommand;
 use courier_maildir::writer::Writer;
+use courier_pop3::session::ClearPasswords;
 use courier_smtp::reply::Refusal;
 use tokio::sync::watch;
 
@@ -19,6 +24,7 @@ use crate::delivery::Deliveries;
 use crate::disk::Disks;
 use crate::net::connection::Connection;
 use crate::net::tls::Identity;
+use crate::notify::Notifier;
 use crate::routing::Routing;
 use crate::spool::Spool;
 use throttle::Throttle;
@@ -38,6 +44,8 @@ pub struct Context {
     pub deliveries: Deliveries,
     /// The files.
     pub disks: Disks,
+    /// Who tells of changes in maildirs.
+    pub notifier: Notifier,
     /// Who writes into maildirs.
     pub writer: Writer,
     /// The certificates of the services that have one.
@@ -79,6 +87,36 @@ impl Stopping {
 pub enum Machine {
     /// ESMTP.
     Esmtp(Arc<courier_smtp::server::Settings>),
+    /// POP3: for clients on this host, and for others.
+    Pop3(ByPlace<courier_pop3::session::Settings>),
+    /// IMAP: for clients on this host, and for others.
+    Imap(ByPlace<courier_imap::session::settings::Settings>),
+}
+
+/// Settings that depend on where the client is: on this host a password may pass in
+/// clear (imap.md section 11).
+#[derive(Debug)]
+pub struct ByPlace<T> {
+    near: Arc<T>,
+    far: Arc<T>,
+}
+
+impl<T> Clone for ByPlace<T> {
+    fn clone(&self) -> Self {
+        Self {
+            near: Arc::clone(&self.near),
+            far: Arc::clone(&self.far),
+        }
+    }
+}
+
+impl<T> ByPlace<T> {
+    fn of(self, client: IpAddr) -> Arc<T> {
+        match client.is_loopback() {
+            true => self.near,
+            false => self.far,
+        }
+    }
 }
 
 impl Machine {
@@ -87,9 +125,17 @@ impl Machine {
     pub fn new(settings: &Settings, service: Service) -> Self {
         let of_service = settings.service(service);
         match service {
-            _ => {
+            Service::Esmtp | Service::Submission | Service::Smtps => {
                 Self::Esmtp(Arc::new(esmtp::settings(settings, of_service)))
             }
+            Service::Pop3 | Service::Pop3s => Self::Pop3(ByPlace {
+                near: Arc::new(pop3::settings(of_service, ClearPasswords::Allowed)),
+                far: Arc::new(pop3::settings(of_service, ClearPasswords::Refused)),
+            }),
+            Service::Imap | Service::Imaps => Self::Imap(ByPlace {
+                near: Arc::new(imap::settings(of_service, LoginCommand::Allowed)),
+                far: Arc::new(imap::settings(of_service, LoginCommand::Disabled)),
+            }),
         }
     }
 
@@ -99,9 +145,16 @@ impl Machine {
         match self {
             Self::Esmtp(settings) => {
                 let refusal = Refusal::too_many_sessions();
-                let machine = courier_smtp::server::Server::turning_away(Arc::clone(settings), refusal);
+                let machine =
+                    courier_smtp::server::Server::turning_away(Arc::clone(settings), refusal);
                 machine.pending().to_vec()
             }
+            Self::Pop3(settings) => {
+                let settings = Arc::clone(&settings.far);
+                let machine = courier_pop3::session::Session::turning_away(settings);
+                machine.pending().to_vec()
+            }
+            Self::Imap(_) => b"* BYE [LIMIT] Too many connections, try again later\r\n".to_vec(),
         }
     }
 
@@ -116,9 +169,16 @@ impl Machine {
         connection: Connection,
         stopping: Stopping,
     ) -> io::Result<()> {
+        let client = connection.peer.ip();
         match self {
             Self::Esmtp(settings) => {
                 esmtp::serve(context, service, settings, connection, stopping).await
+            }
+            Self::Pop3(settings) => {
+                pop3::serve(context, service, settings.of(client), connection, stopping).await
+            }
+            Self::Imap(settings) => {
+                imap::serve(context, service, settings.of(client), connection, stopping).await
             }
         }
     }

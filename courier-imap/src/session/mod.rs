@@ -61,7 +61,7 @@ pub struct Session {
 }
 
 /// A command in progress.
-trait Job: fmt::Debug + Send {
+trait Job: fmt::Debug + Send + Sync {
     /// Goes on as far as it can: the answer to its question, if it asked one, is in
     /// [`Core::take_answer`].
     fn run(&mut self, core: &mut Core) -> Progress;

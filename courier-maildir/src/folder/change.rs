@@ -364,7 +364,11 @@ mod tests {
         let mut start = start();
         for name in ["/m/.a/tmp", "/m/.a/new", "/m/.c/cur/1.x:2,"] {
             let path = PathBuf::from(name);
-            let op = if name.contains("1.x") { Op::Unlink(path) } else { Op::Rmdir(path) };
+            let op = if name.contains("1.x") {
+                Op::Unlink(path)
+            } else {
+                Op::Rmdir(path)
+            };
             start.carry_out(&op).expect("removed");
         }
         start.sync_all();

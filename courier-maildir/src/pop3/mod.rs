@@ -196,6 +196,11 @@ impl ListFile {
     }
 }
 
+/// Whether so many messages can be numbered.
+fn has_room(list: &SizeList, fresh: usize) -> bool {
+    u32::try_from(fresh).is_ok_and(|fresh| list.next.checked_add(fresh).is_some())
+}
+
 /// The number of a list that is made now.
 fn validity_now(writer: &Writer) -> u32 {
     u32::try_from(writer.now.seconds).unwrap_or(1).max(1)
@@ -284,9 +289,19 @@ impl Work<'_> {
 
     /// Numbers what is not listed, and writes the list.
     async fn number(&mut self, list: &ListFile) -> Result<(), MailboxError> {
+        let fresh = self.facts.iter().filter(|facts| facts.is_none()).count();
         let (mut next, validity) = match &list.list {
-            Some(list) => (list.next, list.validity),
-            None => (1, validity_now(self.writer)),
+            Some(list) if has_room(list, fresh) => (list.next, list.validity),
+            // Numbers begin anew, with a number of the list that none of them has.
+            list => {
+                let used = list
+                    .iter()
+                    .flat_map(SizeList::iter)
+                    .map(|(_, entry)| entry.validity);
+                let used = used.chain(list.as_ref().map(|list| list.validity));
+                let used = used.max().unwrap_or(0);
+                (1, validity_now(self.writer).max(used.saturating_add(1)))
+            }
         };
         let before = self.facts.clone();
         for at in self.order.clone() {
@@ -325,7 +340,8 @@ impl Work<'_> {
     fn listed(&self) -> impl Iterator<Item = (&[u8], SizeEntry)> {
         self.order.iter().filter_map(|&at| {
             let entry = self.facts.get(at).copied().flatten()?;
-            Some((self.found.name(at)?.base(), entry))
+            // Courier looks for the colon, and takes a name without it for another.
+            Some((self.found.name(at)?.octets(), entry))
         })
     }
 

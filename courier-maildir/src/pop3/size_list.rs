@@ -5,7 +5,8 @@
 //! /3 NEXTNUMBER VALIDITY
 //! NAME SIZE NUMBER:VALIDITY:UTF8
 //! ```
-//! `UTF8` is 1 for a header with octets above 127. Version 2, which is without it, is
+//! The name is that of the file when the line was written, with its colon and flags;
+//! what stands before the colon counts. `UTF8` is 1 for a header with octets above 127. Version 2, which is without it, is
 //! read and written anew as version 3.
 
 use std::fmt::Write as _;

@@ -43,10 +43,10 @@ fn messages_are_sized_and_numbered_once() {
         .collect();
     assert_eq!(eight_bit, [false, false, false, true]);
     let list = "/3 5 1700000000\n\
-                1.x,S=4 5 1:1700000000:0\n\
-                2.x 5 2:1700000000:0\n\
-                3.x,S=4,W=5 5 3:1700000000:0\n\
-                4.x 23 4:1700000000:1\n";
+                1.x,S=4:2,S 5 1:1700000000:0\n\
+                2.x:2,ab 5 2:1700000000:0\n\
+                3.x,S=4,W=5:2, 5 3:1700000000:0\n\
+                4.x:2, 23 4:1700000000:1\n";
     assert_eq!(disk.contents(LIST).as_deref(), Some(list.as_bytes()));
     let mut disk = disk.crash_losing_all();
     disk.reset_counts();
@@ -66,7 +66,7 @@ fn ids_of_older_lists_stay() {
     );
     let list = disk.contents(LIST).expect("a list");
     assert!(
-        list.starts_with(b"/3 10 1700000060\n1.x,S=4 5 8:0:0\n"),
+        list.starts_with(b"/3 10 1700000060\n1.x,S=4:2,S 5 8:0:0\n"),
         "{}",
         list.escape_ascii()
     );

@@ -178,10 +178,15 @@ const DEEDS: [(&str, Deed); 6] = [
             keywords: Vec::new(),
             date: None,
         };
-        run(disk, |disk| async move { append(&disk, &inbox(), vec![message], &writer).await }).expect("appended");
+        run(disk, |disk| async move {
+            append(&disk, &inbox(), vec![message], &writer).await
+        })
+        .expect("appended");
     }),
     ("a message is removed", |disk| remove(disk, "cur/2.x:2,ab")),
-    ("a flag is set", |disk| rename(disk, "cur/2.x:2,ab", "cur/2.x:2,Sab")),
+    ("a flag is set", |disk| {
+        rename(disk, "cur/2.x:2,ab", "cur/2.x:2,Sab")
+    }),
     ("a message goes and comes back", |disk| {
         rename(disk, "cur/2.x:2,ab", "tmp/away");
         open_with(disk, Access::ReadWrite);
@@ -201,13 +206,19 @@ fn whatever_others_do_at_any_moment_what_is_told_stays_true() {
             let mut snapshot = open_with(&mut disk, Access::ReadWrite);
             disk.plant_file("/m/new/4.x", b"4..\n");
             // Messages as a client knows them, from what it is told alone.
-            let mut known: Vec<u32> = snapshot.messages().map(|message| message.uid().get()).collect();
+            let mut known: Vec<u32> = snapshot
+                .messages()
+                .map(|message| message.uid().get())
+                .collect();
             let (mut operation, mut done, mut reset) = (0, false, false);
             for round in 0..4 {
                 let before = told(&snapshot);
                 let task = refreshing(&mut snapshot, &disk);
                 let changes = run_with(&mut disk, task, |disk, _| {
-                    let held = disk.names("/m/tmp").iter().any(|name| name == "courier.lock");
+                    let held = disk
+                        .names("/m/tmp")
+                        .iter()
+                        .any(|name| name == "courier.lock");
                     if operation >= at && round < 3 && !done && !held {
                         done = true;
                         deed(disk);
@@ -223,14 +234,23 @@ fn whatever_others_do_at_any_moment_what_is_told_stays_true() {
                 known.retain(|uid| !changes.vanished.iter().any(|gone| gone.get() == *uid));
                 known.extend(changes.arrived.iter().map(|uid| uid.get()));
                 assert!(known.is_sorted(), "{what} before operation {at}: {known:?}");
-                let now: Vec<u32> = snapshot.messages().map(|message| message.uid().get()).collect();
+                let now: Vec<u32> = snapshot
+                    .messages()
+                    .map(|message| message.uid().get())
+                    .collect();
                 assert_eq!(known, now, "{what} before operation {at}");
                 for before in before {
-                    let same = told(&snapshot).into_iter().find(|told| told.uid == before.uid);
+                    let same = told(&snapshot)
+                        .into_iter()
+                        .find(|told| told.uid == before.uid);
                     assert!(same.is_none_or(|told| told.key == before.key));
                 }
             }
-            assert_eq!(reset, what == "the list is lost" && done, "{what} before operation {at}");
+            assert_eq!(
+                reset,
+                what == "the list is lost" && done,
+                "{what} before operation {at}"
+            );
             if !reset {
                 check(&mut disk, &told(&snapshot));
                 let open = open_with(&mut disk, Access::ReadWrite);

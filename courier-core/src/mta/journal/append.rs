@@ -1,43 +1,22 @@
 //! Appending: group commit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::gather::{Batch, Frame, Record, batch, commit_length};
 use super::live::{Message, Outcome};
+use super::plan::Unit;
 use super::record::{ContentLength, HEADER, Prefix};
-use super::segment::{BLOCK, Health, Segment, SegmentHeader};
-use super::{Active, AppendError, Appended, Bond, Content, Entry, EntryKind, Journal, MessageId};
-use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, FileKind, Octets, Op, Reply};
+use super::segment::{BLOCK, SegmentHeader};
+use super::space::erase;
+use super::{AppendError, Appended, Entry, Journal, MessageId};
+use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, Op};
 
-/// Recipients that a message may have.
-const MOST_RECIPIENTS: u32 = 1 << 16;
 /// Records of one batch; so what recovery must remember of it is bounded.
-const MOST_RECORDS: usize = 1 << 18;
+pub(super) const MOST_RECORDS: usize = 1 << 18;
 /// The end of each segment is for a batch without records, which says that older
 /// segments are not needed any more.
-const RESERVED: u64 = BLOCK;
-/// Permissions of the journal's files.
-pub(super) const MODE: u32 = 0o600;
-
-/// Entries that stand or fall together.
-#[derive(Debug)]
-pub(super) struct Unit {
-    pub(super) records: Vec<Record>,
-}
-
-impl Unit {
-    fn length(&self) -> u64 {
-        self.records.iter().map(Record::length).sum()
-    }
-
-    /// Whether it brings a message that is not in the journal yet.
-    fn is_new_mail(&self) -> bool {
-        self.records
-            .iter()
-            .any(|record| record.entry.is_some() && matches!(record.prefix, Prefix::Message { .. }))
-    }
-}
+pub(super) const RESERVED: u64 = BLOCK;
 
 /// The result of each entry, as it becomes known.
 #[derive(Debug)]
@@ -54,7 +33,7 @@ impl Results {
         }
     }
 
-    fn refuse(&mut self, unit: &Unit, error: &AppendError) {
+    pub(super) fn refuse(&mut self, unit: &Unit, error: &AppendError) {
         for record in &unit.records {
             self.set(record.entry, Err(error.clone()));
         }
@@ -79,185 +58,14 @@ impl Journal {
         entries: Vec<Entry>,
     ) -> Vec<Result<Appended, AppendError>> {
         let mut results = Results::new(entries.len());
-        let checked = self.check_large(disk, &entries).await;
-        let units = self.plan(entries, &checked, &mut results);
+        let errors = self.check_large(disk, &entries).await;
+        let units = self.plan(entries, errors, &mut results);
         self.commit(disk, units, &mut results).await;
         let unsaid = || Err(AppendError::Disk(self.closed()));
         let results = results.0.into_iter();
         results
             .map(|result| result.unwrap_or_else(unsaid))
             .collect()
-    }
-
-    /// Makes the names of large messages durable, and looks whether their files are
-    /// as they should be.
-    async fn check_large(
-        &self,
-        disk: &Disk,
-        entries: &[Entry],
-    ) -> Vec<(usize, Result<(), AppendError>)> {
-        let files = entries
-            .iter()
-            .enumerate()
-            .filter_map(|(at, entry)| match &entry.kind {
-                EntryKind::Message {
-                    content: Content::Large(large),
-                    ..
-                } => Some((at, large)),
-                _ => None,
-            });
-        let files: Vec<_> = files.collect();
-        if files.is_empty() {
-            return Vec::new();
-        }
-        let mut batch = vec![Op::SyncDir(self.directories.big.clone())];
-        batch.extend(
-            files
-                .iter()
-                .map(|(_, large)| Op::Stat(large.path.to_path_buf())),
-        );
-        let mut outcomes = disk.run(batch).await.into_iter();
-        let synced = outcomes.next().unwrap_or_else(|| Err(self.closed()));
-        let checked = files.into_iter().zip(outcomes).map(|((at, large), stat)| {
-            let result = match (&synced, &stat) {
-                (Err(error), _) | (_, Err(error)) if error.kind != DiskErrorKind::NotFound => {
-                    Err(AppendError::Disk(error.clone()))
-                }
-                (Ok(_), Ok(Reply::Meta(meta)))
-                    if meta.kind == FileKind::File && meta.length == large.length =>
-                {
-                    Ok(())
-                }
-                _ => Err(AppendError::Large {
-                    path: large.path.to_path_buf(),
-                    length: large.length,
-                }),
-            };
-            (at, result)
-        });
-        checked.collect()
-    }
-
-    /// Turns entries into records, in units that stand or fall together.
-    fn plan(
-        &self,
-        entries: Vec<Entry>,
-        checked: &[(usize, Result<(), AppendError>)],
-        results: &mut Results,
-    ) -> Vec<Unit> {
-        let mut units = Vec::with_capacity(entries.len());
-        let mut records = Vec::new();
-        let mut refused: Option<AppendError> = None;
-        let last = entries.len().saturating_sub(1);
-        for (at, entry) in entries.into_iter().enumerate() {
-            let bond = if at == last { Bond::Alone } else { entry.bond };
-            let large = checked.iter().find(|(checked, _)| *checked == at);
-            let verdict = large.map_or(Ok(()), |(_, verdict)| verdict.clone());
-            let planned = verdict.and_then(|()| self.check(&entry.kind));
-            if let Err(error) = planned {
-                refused = refused.or(Some(error));
-            }
-            records.push(self.record(at, entry.kind));
-            if bond == Bond::WithNext {
-                continue;
-            }
-            let unit = Unit {
-                records: std::mem::take(&mut records),
-            };
-            let (length, limit) = (unit.length(), self.room_of_a_segment());
-            if length > limit || unit.records.len() > MOST_RECORDS {
-                refused = refused.or(Some(AppendError::TooLong { length, limit }));
-            }
-            match refused.take() {
-                Some(error) => results.refuse(&unit, &error),
-                None => units.push(unit),
-            }
-        }
-        units
-    }
-
-    fn check(&self, entry: &EntryKind) -> Result<(), AppendError> {
-        match entry {
-            EntryKind::Message {
-                recipients,
-                content,
-                ..
-            } => match content {
-                _ if *recipients == 0 || *recipients > MOST_RECIPIENTS => {
-                    Err(AppendError::Recipients(*recipients))
-                }
-                Content::Octets(octets) if octets.len() as u64 > self.options.longest => {
-                    Err(AppendError::TooLong {
-                        length: octets.len() as u64,
-                        limit: self.options.longest,
-                    })
-                }
-                _ => Ok(()),
-            },
-            EntryKind::Outcome { id, recipient, .. } => {
-                let message = self.live.get(id).ok_or(AppendError::NoMessage(*id))?;
-                if *recipient < message.recipients {
-                    return Ok(());
-                }
-                Err(AppendError::NoRecipient {
-                    id: *id,
-                    recipient: *recipient,
-                })
-            }
-        }
-    }
-
-    fn record(&self, entry: usize, kind: EntryKind) -> Record {
-        let short = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let (prefix, octets) = match kind {
-            EntryKind::Message {
-                id,
-                envelope,
-                recipients,
-                content,
-            } => {
-                let (id, length, content) = match content {
-                    Content::Octets(octets) => {
-                        let length = ContentLength::Here(short(octets.len()));
-                        (id.unwrap_or_else(|| self.numbers.take()), length, octets)
-                    }
-                    Content::Large(large) => {
-                        let length = ContentLength::Large(large.length);
-                        (large.id, length, Octets::default())
-                    }
-                };
-                let prefix = Prefix::Message {
-                    id,
-                    recipients,
-                    envelope: short(envelope.len()),
-                    content: length,
-                };
-                (prefix, [envelope, content])
-            }
-            EntryKind::Outcome {
-                id,
-                recipient,
-                progress,
-                octets,
-            } => {
-                let prefix = Prefix::Outcome {
-                    id,
-                    recipient,
-                    progress,
-                };
-                (prefix, [octets, Octets::default()])
-            }
-        };
-        Record {
-            entry: Some(entry),
-            prefix,
-            octets,
-        }
-    }
-
-    /// Octets of records that fit in a segment as one batch.
-    fn room_of_a_segment(&self) -> u64 {
-        (self.options.segment).saturating_sub(BLOCK + RESERVED + commit_length())
     }
 
     /// Writes units, in as many batches as segments are needed.
@@ -331,16 +139,6 @@ impl Journal {
             erase(disk, path, offset).await;
         }
         Err(error)
-    }
-
-    /// Where the next batch goes, if that is behind durable ones.
-    fn active_place(&self) -> Option<(PathBuf, u64)> {
-        let active = self
-            .active
-            .as_ref()
-            .filter(|active| active.fresh.is_none())?;
-        let path = self.segments.path(active.epoch)?;
-        Some((path.to_path_buf(), active.end))
     }
 
     /// Makes it durable which segments are not needed any more, so that those can be
@@ -529,95 +327,6 @@ impl Journal {
         self.directories.big.join(id.to_string()).into()
     }
 
-    /// Begins a new segment. New mail may not have the last free one, which is for
-    /// outcomes and for moving messages when the disk is full.
-    async fn take_segment(&mut self, disk: &Disk, new_mail: bool) -> Result<(), DiskError> {
-        self.segments.reclaim(self.durable_tail);
-        let reserve = usize::from(new_mail);
-        if self.segments.free.len() <= reserve {
-            // If it fails, the segment is closed, and another is due in any case.
-            drop(self.note_tail(disk).await);
-        }
-        let segment = if self.segments.free.len() > reserve {
-            self.segments.free.pop()
-        } else {
-            match self.allocate(disk).await {
-                Ok(segment) => Some(segment),
-                Err(error) if new_mail => return Err(error),
-                Err(error) => Some(self.segments.free.pop().ok_or(error)?),
-            }
-        };
-        if let Some(unused) = self.active.take().and_then(|active| active.fresh) {
-            self.segments.free.push(unused);
-        }
-        let epoch = self.next_epoch;
-        self.next_epoch += 1;
-        self.active = segment.map(|segment| Active {
-            epoch,
-            key: super::checksum::Checksum::of(self.options.key, &epoch.to_le_bytes()),
-            end: 0,
-            length: segment.length,
-            fresh: Some(segment),
-        });
-        self.segments.retire(Some(epoch));
-        Ok(())
-    }
-
-    /// Makes a new segment, durable and zeroed.
-    pub(super) async fn allocate(&mut self, disk: &Disk) -> Result<Segment, DiskError> {
-        let path = self.segments.fresh_path(&self.directories.segments);
-        let (length, mode) = (self.options.segment, MODE);
-        let segment = Segment::new(&path, length);
-        disk.one(Op::Allocate { path, length, mode }).await?;
-        let synced = disk
-            .one(Op::SyncDir(self.directories.segments.clone()))
-            .await;
-        if let Err(error) = synced {
-            self.segments.discarded.push(segment.path);
-            self.remove_discarded(disk).await;
-            return Err(error);
-        }
-        Ok(segment)
-    }
-
-    /// A write to the active segment failed: what stands in it from there on is
-    /// unknown. It is never written again; a segment that holds nothing durable is
-    /// removed, so that what was refused does not come back after a crash.
-    async fn close_active(&mut self, disk: &Disk) {
-        let Some(active) = self.active.take() else {
-            return;
-        };
-        match active.fresh {
-            Some(segment) => self.segments.discarded.push(segment.path),
-            None => {
-                if let Some(segment) = self.segments.log.get_mut(&active.epoch) {
-                    segment.health = Health::Closed;
-                }
-            }
-        }
-        self.remove_discarded(disk).await;
-    }
-
-    /// Removes files that are no longer needed; what cannot be is tried again later.
-    pub(super) async fn remove_discarded(&mut self, disk: &Disk) {
-        let discarded = std::mem::take(&mut self.segments.discarded);
-        if discarded.is_empty() {
-            return;
-        }
-        let ops = discarded.iter().map(|path| Op::Unlink(path.to_path_buf()));
-        let outcomes = disk.run(ops.collect()).await;
-        for (path, outcome) in discarded.into_iter().zip(outcomes) {
-            if outcome.is_err_and(|error| error.kind != DiskErrorKind::NotFound) {
-                self.segments.discarded.push(path);
-            }
-        }
-        // If this fails, a file may come back, and is looked through and freed again.
-        drop(
-            disk.one(Op::SyncDir(self.directories.segments.clone()))
-                .await,
-        );
-    }
-
     /// The error of a journal without a segment to write in.
     pub(super) fn closed(&self) -> DiskError {
         DiskError {
@@ -626,19 +335,4 @@ impl Journal {
             kind: DiskErrorKind::Io,
         }
     }
-}
-
-/// Takes the front away from a batch that was refused, as well as can be, so that no
-/// later start believes it. That this may fail is why the segment is closed as well.
-async fn erase(disk: &Disk, path: PathBuf, offset: u64) {
-    let zeroes = vec![0; HEADER].into();
-    drop(
-        disk.one(Op::WriteAt {
-            path,
-            offset,
-            octets: vec![zeroes],
-            durability: Durability::Synced,
-        })
-        .await,
-    );
 }

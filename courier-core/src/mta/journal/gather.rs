@@ -1,7 +1,7 @@
 //! One batch as the pieces of one gathered write.
 
-use super::append::Unit;
 use super::checksum::Checksum;
+use super::plan::Unit;
 use super::record::{Header, Prefix, record_length};
 use super::segment::BLOCK;
 use super::{Active, MessageId};

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use super::append::{MODE, Results, Unit};
+use super::append::Results;
 use super::checksum::Checksum;
 use super::gather::Record;
 use super::live::Message;
+use super::plan::Unit;
 use super::record::{ContentLength, HEADER, Header, PREFIX, Prefix};
 use super::{AppendError, Damage, DamageKind, Journal, MessageId};
-use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, Octets, Op, Outcome, Piece, Reply};
+use crate::disk::{Disk, DiskError, DiskErrorKind, Octets, Op, Reply};
 
 /// Free segments that are made ahead: one for outcomes, one for new mail.
 const READY: usize = 2;
@@ -102,22 +103,6 @@ impl Journal {
         for (path, outcome) in done.into_iter().zip(outcomes) {
             if outcome.is_err_and(|error| error.kind != DiskErrorKind::NotFound) {
                 self.finished.push(path);
-            }
-        }
-    }
-
-    /// Sets aside what could not be set aside before.
-    async fn save_damages(&mut self, disk: &Disk, maintenance: &mut Maintenance) {
-        for (epoch, mut damage) in std::mem::take(&mut self.unsaved) {
-            match self.set_aside(disk, epoch, &mut damage).await {
-                Ok(_) => {
-                    self.segments.need(epoch, -1);
-                    maintenance.damage.push(damage);
-                }
-                Err(error) => {
-                    self.unsaved.push((epoch, damage));
-                    maintenance.error = Some(error);
-                }
             }
         }
     }
@@ -256,98 +241,4 @@ impl Journal {
         }
         maintenance.damage.push(damage);
     }
-
-    /// Copies damaged octets into a file of their own, and says whether they were
-    /// not there yet.
-    pub(super) async fn set_aside(
-        &self,
-        disk: &Disk,
-        epoch: u64,
-        damage: &mut Damage,
-    ) -> Result<Novelty, DiskError> {
-        let file = damage
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let (name, content) = match damage.kind {
-            DamageKind::Segment { epoch } => {
-                let text = format!("The segment of epoch {epoch} is missing.\n");
-                let content = Piece::Octets(text.into_bytes().into());
-                (format!("missing-{epoch}"), content)
-            }
-            DamageKind::Large { id } => {
-                let piece = self.record_piece(id);
-                (format!("large-{id}"), piece)
-            }
-            DamageKind::Records | DamageKind::Header => {
-                let piece = Piece::File {
-                    path: damage.path.clone(),
-                    range: damage.range.clone(),
-                };
-                (format!("{epoch}-{file}-{}", damage.range.start), piece)
-            }
-        };
-        let saved = self.directories.damaged.join(name);
-        let novelty = match disk.stat(&saved).await {
-            Ok(_) => Novelty::Known,
-            Err(error) if error.kind == DiskErrorKind::NotFound => {
-                self.save(disk, &saved, content).await?;
-                Novelty::New
-            }
-            Err(error) => return Err(error),
-        };
-        damage.saved = Some(saved);
-        Ok(novelty)
-    }
-
-    async fn save(
-        &self,
-        disk: &Disk,
-        saved: &std::path::Path,
-        content: Piece,
-    ) -> Result<(), DiskError> {
-        let mut partial = saved.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = std::path::PathBuf::from(partial);
-        // What an earlier attempt left.
-        drop(disk.one(Op::Unlink(partial.clone())).await);
-        let made: Outcome = disk
-            .one(Op::Create {
-                path: partial.clone(),
-                content: vec![content],
-                mode: MODE,
-                durability: Durability::Synced,
-            })
-            .await;
-        made?;
-        disk.one(Op::Rename {
-            from: partial,
-            to: saved.to_path_buf(),
-        })
-        .await?;
-        disk.one(Op::SyncDir(self.directories.damaged.clone()))
-            .await?;
-        Ok(())
-    }
-
-    /// The record of a message whose large file is lost.
-    fn record_piece(&self, id: MessageId) -> Piece {
-        let message = self.live.get(&id);
-        let path = message.and_then(|message| self.segments.path(message.segment));
-        match (message, path) {
-            (Some(message), Some(path)) => Piece::File {
-                path: path.to_path_buf(),
-                range: message.offset..message.offset + message.record_length(),
-            },
-            _ => Piece::Octets(Octets::default()),
-        }
-    }
-}
-
-/// Whether a damage was set aside before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Novelty {
-    New,
-    Known,
 }

@@ -5,23 +5,19 @@ use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use super::append::MODE;
-use super::maintain::Novelty;
 use super::record::ContentLength;
 use super::recover::{self, Recovery};
-use super::segment::{BLOCK, FirstBlock, Health, Segment, SegmentHeader, Segments, number};
+use super::segment::{BLOCK, Health, SegmentHeader};
+use super::space::MODE;
+use super::survey::{FILES_AT_ONCE, Found, chain, survey};
 use super::{Active, Damage, DamageKind, Directories, Journal, MessageId, Numbers, Options};
 use crate::disk::{
-    Disk, DiskError, DiskErrorKind, Durability, FileKind, LockId, Meta, Octets, Op, Outcome, Reply,
+    Disk, DiskError, DiskErrorKind, Durability, FileKind, LockId, Octets, Op, Outcome, Reply,
 };
 
 /// Permissions of the journal's directories.
 const DIRECTORY_MODE: u32 = 0o700;
-/// Files that are looked at in one batch.
-const FILES_AT_ONCE: usize = 256;
 /// Segments are between these lengths.
 const SHORTEST: u64 = 4 * BLOCK;
 const LONGEST: u64 = 1 << 30;
@@ -71,13 +67,6 @@ pub enum OpenError {
     ),
 }
 
-/// A segment as it was found.
-#[derive(Debug)]
-struct Found {
-    segment: Segment,
-    header: SegmentHeader,
-}
-
 impl Journal {
     /// Opens the journal in a directory, whose parent must exist, and makes it if it
     /// is not there. Reads the whole log, though never more than a mebibyte at once.
@@ -111,64 +100,42 @@ impl Journal {
         lock: LockId,
     ) -> Result<(Self, Vec<Damage>), OpenError> {
         make_directories(disk, &directories).await?;
-        let Survey {
-            found,
-            mut segments,
-            damaged,
-        } = survey(disk, &directories, &options).await?;
-        let newest = found.last().map_or(0, |found| found.header.epoch);
-        let tail = match found.last() {
-            Some(Found { segment, header }) => {
-                // What a killed process wrote may be in the cache only.
-                let path = segment.path.to_path_buf();
-                disk.one(Op::Sync(path)).await?;
-                recover::tail(disk, &segment.path, header, segment.length).await?
-            }
-            None => 0,
-        };
-        let Chain {
-            log,
-            missing,
-            others,
-        } = chain(found, tail);
-        let last_epoch = log.last().map_or(0, |found| found.header.epoch);
-        let sound = |found: &&Found| found.segment.health == Health::Sound;
-        let last = log.last().filter(sound).map(|found| Active {
-            epoch: found.header.epoch,
-            key: found.header.key,
-            end: 0,
-            fresh: None,
-            length: found.segment.length,
-        });
-        let recovery = read_log(disk, &log).await?;
-        for found in log {
-            segments.log.insert(found.header.epoch, found.segment);
+        let survey = survey(disk, &directories, &options).await?;
+        let (newest, tail) = newest(disk, &survey.found).await?;
+        let chain = chain(survey.found, tail);
+        let recovery = read_log(disk, &chain.log).await?;
+        let last = chain
+            .log
+            .last()
+            .map(|last| (last.header, last.segment.health));
+        let mut segments = survey.segments;
+        segments.retired = chain.others;
+        for Found { segment, header } in chain.log {
+            segments.log.insert(header.epoch, segment);
         }
-        segments.retired = others;
         let mut damages: Vec<(u64, Damage)> = Vec::new();
-        damages.extend(damaged.into_iter().map(|damage| (newest, damage)));
-        let missing = missing.into_iter();
+        damages.extend(survey.damaged.into_iter().map(|damage| (newest, damage)));
+        let missing = chain.missing.into_iter();
         damages.extend(missing.map(|epoch| (epoch, missing_segment(&directories, epoch))));
         for (epoch, range) in recovery.losses {
-            if let Some(path) = segments.path(epoch) {
-                damages.push((epoch, damaged_records(path, range)));
-            }
+            damages.extend(
+                segments
+                    .path(epoch)
+                    .map(|path| (epoch, damaged(path, range))),
+            );
         }
         let leap = if damages.is_empty() { 0 } else { LEAP };
         let next = recovery.next.0.max(1).saturating_add(leap);
         let mut journal = Self {
             options,
-            numbers: Numbers {
-                next: Arc::new(AtomicU64::new(next)),
-                directory: directories.big.clone().into(),
-            },
+            numbers: Numbers::new(next, &directories.big),
             directories,
             lock,
             segments,
             live: recovery.live,
             active: None,
             next_epoch: newest + 1,
-            last_epoch,
+            last_epoch: last.map_or(0, |(header, _)| header.epoch),
             next_sequence: recovery.sequence.max(1),
             durable_tail: recovery.tail,
             waiting: 0,
@@ -176,13 +143,14 @@ impl Journal {
             unsaved: Vec::new(),
         };
         journal.count_live();
-        if let Some(last) = last {
+        if let Some((header, Health::Sound)) = last {
             journal
-                .resume(disk, last, recovery.end, recovery.torn)
+                .resume(disk, &header, recovery.end, recovery.torn)
                 .await?;
         }
         damages.extend(journal.match_large_files(disk).await?);
         let reported = journal.set_all_aside(disk, damages).await;
+        journal.remove_discarded(disk).await;
         let active = journal.active.as_ref().map(|active| active.epoch);
         journal.segments.retire(active);
         journal.segments.reclaim(journal.durable_tail);
@@ -194,29 +162,34 @@ impl Journal {
     async fn resume(
         &mut self,
         disk: &Disk,
-        last: Active,
+        last: &SegmentHeader,
         end: u64,
         torn: Range<u64>,
     ) -> Result<(), DiskError> {
-        let path = self
-            .segments
-            .path(last.epoch)
-            .ok_or_else(|| self.closed())?;
-        let torn = torn.start..torn.end.min(last.length);
+        let segment = self.segments.log.get(&last.epoch);
+        let segment = segment.ok_or_else(|| self.closed())?;
+        let (path, length) = (&segment.path, segment.length);
+        let torn = torn.start..torn.end.min(length);
         if !torn.is_empty() {
             let zeroes: Octets = vec![0; ZEROES].into();
-            let length = usize::try_from(torn.end - torn.start).unwrap_or(usize::MAX);
-            let mut octets = vec![Octets::clone(&zeroes); length / ZEROES];
-            octets.push(vec![0; length % ZEROES].into());
+            let octets = usize::try_from(torn.end - torn.start).unwrap_or(usize::MAX);
+            let mut pieces = vec![Octets::clone(&zeroes); octets / ZEROES];
+            pieces.push(vec![0; octets % ZEROES].into());
             disk.one(Op::WriteAt {
                 path: path.to_path_buf(),
                 offset: torn.start,
-                octets,
+                octets: pieces,
                 durability: Durability::Synced,
             })
             .await?;
         }
-        self.active = Some(Active { end, ..last });
+        self.active = Some(Active {
+            epoch: last.epoch,
+            key: last.key,
+            end,
+            fresh: None,
+            length,
+        });
         Ok(())
     }
 
@@ -231,11 +204,11 @@ impl Journal {
     async fn match_large_files(&mut self, disk: &Disk) -> Result<Vec<(u64, Damage)>, DiskError> {
         let listing = disk.list(&self.directories.big).await?;
         let names: BTreeSet<&[u8]> = listing.iter().map(|(name, _)| name).collect();
-        let mut wanted: Vec<(MessageId, u64, u64)> = Vec::new();
+        let mut wanted: Vec<(MessageId, u64)> = Vec::new();
         for (&id, message) in &mut self.live {
             if let ContentLength::Large(length) = message.content {
                 message.large = Some(self.directories.big.join(id.to_string()).into());
-                wanted.push((id, length, message.segment));
+                wanted.push((id, length));
             }
         }
         let kept: BTreeSet<String> = wanted.iter().map(|(id, ..)| id.to_string()).collect();
@@ -255,49 +228,25 @@ impl Journal {
                 .iter()
                 .map(|(id, ..)| Op::Stat(self.large_path(*id).to_path_buf()));
             let outcomes = disk.run(stats.collect()).await;
-            for (&(id, length, epoch), outcome) in part.iter().zip(outcomes) {
+            for (&(id, length), outcome) in part.iter().zip(outcomes) {
                 if !is_whole(outcome, length)? {
-                    damages.push((epoch, self.lost_file(id, length)));
+                    damages.extend(self.lost_file(id));
                 }
             }
         }
         Ok(damages)
     }
 
-    fn lost_file(&self, id: MessageId, length: u64) -> Damage {
-        Damage {
+    fn lost_file(&self, id: MessageId) -> Option<(u64, Damage)> {
+        let message = self.live.get(&id)?;
+        let path = self.segments.path(message.segment)?;
+        let damage = Damage {
             kind: DamageKind::Large { id },
-            path: self.large_path(id).to_path_buf(),
-            range: 0..length,
+            path: path.to_path_buf(),
+            range: message.offset..message.offset + message.record_length(),
             saved: None,
-        }
-    }
-
-    /// Sets damages aside, and gives those that are new.
-    async fn set_all_aside(&mut self, disk: &Disk, damages: Vec<(u64, Damage)>) -> Vec<Damage> {
-        let mut reported = Vec::new();
-        for (epoch, mut damage) in damages {
-            let saved = self.set_aside(disk, epoch, &mut damage).await;
-            if let DamageKind::Large { id } = damage.kind
-                && let Some(message) = self.live.remove(&id)
-            {
-                self.left_its_place(&message);
-            }
-            match saved {
-                Ok(Novelty::Known) => {}
-                Ok(Novelty::New) => reported.push(damage.clone()),
-                Err(_) => {
-                    // The segment is needed until the damage has been saved.
-                    self.segments.need(epoch, 1);
-                    self.unsaved.push((epoch, damage.clone()));
-                    reported.push(damage.clone());
-                }
-            }
-            if damage.kind == DamageKind::Header && damage.saved.is_some() {
-                self.segments.discarded.push(damage.path.into());
-            }
-        }
-        reported
+        };
+        Some((message.segment, damage))
     }
 }
 
@@ -385,128 +334,15 @@ async fn make_directories(disk: &Disk, directories: &Directories) -> Result<(), 
     Ok(())
 }
 
-/// What there is in the directory of the segments.
-struct Survey {
-    /// Segments with a header, by epoch.
-    found: Vec<Found>,
-    /// Those without, ready or to be removed.
-    segments: Segments,
-    damaged: Vec<Damage>,
-}
-
-async fn survey(
-    disk: &Disk,
-    directories: &Directories,
-    options: &Options,
-) -> Result<Survey, OpenError> {
-    let mut survey = Survey {
-        found: Vec::new(),
-        segments: Segments::default(),
-        damaged: Vec::new(),
+/// Epoch of the newest segment, and of the oldest one that it still counts.
+async fn newest(disk: &Disk, found: &[Found]) -> Result<(u64, u64), DiskError> {
+    let Some(Found { segment, header }) = found.last() else {
+        return Ok((0, 0));
     };
-    let listing = disk.list(&directories.segments).await?;
-    let names = listing
-        .iter()
-        .filter_map(|(name, _)| Some((number(name)?, OsStr::from_bytes(name))));
-    let mut files: Vec<(u32, PathBuf)> = names
-        .map(|(number, name)| (number, directories.segments.join(name)))
-        .collect();
-    files.sort();
-    survey.segments.last_number = files.last().map_or(0, |(number, _)| *number);
-    for part in files.chunks(FILES_AT_ONCE) {
-        let ops = part.iter().flat_map(|(_, path)| {
-            let (path, range) = (path.clone(), 0..BLOCK);
-            [Op::Stat(path.clone()), Op::Read { path, range }]
-        });
-        let mut outcomes = disk.run(ops.collect()).await.into_iter();
-        for (_, path) in part {
-            let (meta, block) = match (outcomes.next(), outcomes.next()) {
-                (Some(Ok(Reply::Meta(meta))), Some(Ok(Reply::Octets(block)))) => (meta, block),
-                (Some(Err(error)), _) | (_, Some(Err(error))) => return Err(error.into()),
-                _ => return Err(no_lock(path).into()),
-            };
-            survey.classify(path, meta, &block, options)?;
-        }
-    }
-    survey.found.sort_by_key(|found| found.header.epoch);
-    Ok(survey)
-}
-
-impl Survey {
-    fn classify(
-        &mut self,
-        path: &Path,
-        meta: Meta,
-        block: &[u8],
-        options: &Options,
-    ) -> Result<(), OpenError> {
-        let mut segment = Segment::new(path, meta.length);
-        if meta.length != options.segment {
-            segment.health = Health::Closed;
-        }
-        match FirstBlock::parse(block) {
-            FirstBlock::Header(header) => {
-                segment.key = header.key;
-                self.found.push(Found { segment, header });
-            }
-            FirstBlock::Unused if segment.health == Health::Sound => {
-                self.segments.free.push(segment);
-            }
-            FirstBlock::Unused => self.segments.discarded.push(segment.path),
-            FirstBlock::Damaged => self.damaged.push(Damage {
-                kind: DamageKind::Header,
-                path: path.to_path_buf(),
-                range: 0..meta.length,
-                saved: None,
-            }),
-            FirstBlock::Version(version) => {
-                let path = path.to_path_buf();
-                return Err(OpenError::Version { path, version });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The segments that make up the log.
-struct Chain {
-    /// From the oldest to the newest.
-    log: Vec<Found>,
-    /// Epochs of those that are not there.
-    missing: Vec<u64>,
-    /// What the log does not count, by epoch: not needed any more, or never durable.
-    others: Vec<(u64, Segment)>,
-}
-
-/// Follows the log from its newest segment back to the oldest that it counts.
-fn chain(mut found: Vec<Found>, tail: u64) -> Chain {
-    let mut chain = Chain {
-        log: Vec::new(),
-        missing: Vec::new(),
-        others: Vec::new(),
-    };
-    let Some(newest) = found.pop() else {
-        return chain;
-    };
-    let mut due = newest.header.previous;
-    chain.log.push(newest);
-    while let Some(candidate) = found.pop() {
-        let epoch = candidate.header.epoch;
-        if epoch < tail || epoch > due {
-            chain.others.push((epoch, candidate.segment));
-            continue;
-        }
-        if epoch < due {
-            chain.missing.push(due);
-        }
-        due = candidate.header.previous;
-        chain.log.push(candidate);
-    }
-    if due != 0 && due >= tail {
-        chain.missing.push(due);
-    }
-    chain.log.reverse();
-    chain
+    // What a killed process wrote may be in the cache only.
+    disk.one(Op::Sync(segment.path.to_path_buf())).await?;
+    let tail = recover::tail(disk, &segment.path, header, segment.length).await?;
+    Ok((header.epoch, tail))
 }
 
 async fn read_log(disk: &Disk, log: &[Found]) -> Result<Recovery, DiskError> {
@@ -544,7 +380,7 @@ fn missing_segment(directories: &Directories, epoch: u64) -> Damage {
     }
 }
 
-fn damaged_records(path: &Path, range: Range<u64>) -> Damage {
+fn damaged(path: &Path, range: Range<u64>) -> Damage {
     Damage {
         kind: DamageKind::Records,
         path: path.to_path_buf(),

@@ -33,6 +33,11 @@ pub(super) const MAGIC: [u8; 4] = *b"CJr1";
 /// Octets at the front of a payload that say what it is; the longest of all kinds.
 pub(super) const PREFIX: usize = 32;
 
+/// Recipients that a message may have.
+pub(super) const MOST_RECIPIENTS: u32 = 1 << 16;
+/// Nothing is ever counted up to this, so that no sum of two counted numbers overflows.
+pub(super) const COUNTED: u64 = 1 << 62;
+
 const COMMIT_PREFIX: usize = 24;
 const OUTCOME_PREFIX: usize = 16;
 
@@ -92,8 +97,8 @@ impl Header {
                 3 => Kind::Outcome,
                 _ => return None,
             },
-            epoch: reader.u64()?,
-            sequence: reader.u64()?,
+            epoch: reader.counted()?,
+            sequence: reader.counted()?,
             place: reader.u32()?,
             length: reader.u32()?,
             sum: reader.u64()?,
@@ -209,16 +214,19 @@ impl Prefix {
         let mut reader = Reader(octets);
         match kind {
             Kind::Commit => Some(Self::Commit {
-                tail: reader.u64()?,
-                next: MessageId(reader.u64()?),
+                tail: reader.counted()?,
+                next: MessageId(reader.counted()?),
                 records: reader.u64()?.try_into().ok()?,
             }),
             Kind::Message => {
-                let (id, recipients) = (MessageId(reader.u64()?), reader.u32()?);
+                let (id, recipients) = (MessageId(reader.counted()?), reader.u32()?);
+                if !(1..=MOST_RECIPIENTS).contains(&recipients) {
+                    return None;
+                }
                 let envelope = reader.u32()?;
                 let content = match (reader.u64()?, reader.u64()?) {
                     (0, length) => ContentLength::Here(length.try_into().ok()?),
-                    (1, length) => ContentLength::Large(length),
+                    (1, length) if length < COUNTED => ContentLength::Large(length),
                     _ => return None,
                 };
                 let here = match content {
@@ -234,7 +242,7 @@ impl Prefix {
                 })
             }
             Kind::Outcome => Some(Self::Outcome {
-                id: MessageId(reader.u64()?),
+                id: MessageId(reader.counted()?),
                 recipient: reader.u32()?,
                 progress: match reader.u32()? {
                     0 => Progress::Waiting,
@@ -303,6 +311,11 @@ impl Reader<'_> {
     pub(super) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
+
+    /// A number that is counted up: an epoch, a sequence number, an id.
+    pub(super) fn counted(&mut self) -> Option<u64> {
+        self.u64().filter(|&number| number < COUNTED)
+    }
 }
 
 #[cfg(test)]
@@ -312,7 +325,14 @@ mod tests {
 
     fn header() -> impl Strategy<Value = Header> {
         let kind = prop::sample::select(vec![Kind::Commit, Kind::Message, Kind::Outcome]);
-        (kind, any::<(u64, u64, u32, u32, u64)>()).prop_map(|(kind, rest)| Header {
+        let rest = (
+            0..COUNTED,
+            0..COUNTED,
+            any::<u32>(),
+            any::<u32>(),
+            any::<u64>(),
+        );
+        (kind, rest).prop_map(|(kind, rest)| Header {
             kind,
             epoch: rest.0,
             sequence: rest.1,
@@ -323,21 +343,21 @@ mod tests {
     }
 
     fn prefix() -> impl Strategy<Value = Prefix> {
-        let id = any::<u64>().prop_map(MessageId);
+        let id = (0..COUNTED).prop_map(MessageId);
         let content = prop_oneof![
             (0..1_u32 << 20).prop_map(ContentLength::Here),
-            any::<u64>().prop_map(ContentLength::Large),
+            (0..COUNTED).prop_map(ContentLength::Large),
         ];
         let progress = prop::sample::select(vec![Progress::Waiting, Progress::Settled]);
         prop_oneof![
-            (any::<u64>(), id.clone(), any::<u32>()).prop_map(|(tail, next, records)| {
+            (0..COUNTED, id.clone(), any::<u32>()).prop_map(|(tail, next, records)| {
                 Prefix::Commit {
                     tail,
                     next,
                     records,
                 }
             }),
-            (id.clone(), any::<u32>(), 0..1_u32 << 20, content).prop_map(
+            (id.clone(), 1..=MOST_RECIPIENTS, 0..1_u32 << 20, content).prop_map(
                 |(id, recipients, envelope, content)| Prefix::Message {
                     id,
                     recipients,

@@ -129,12 +129,12 @@ fn parse_copy(copy: &[u8; COPY]) -> Option<FirstBlock> {
     }
     reader.u32()?;
     Some(FirstBlock::Header(SegmentHeader {
-        epoch: reader.u64()?,
+        epoch: reader.counted()?,
         key: reader.u64()?,
-        first: reader.u64()?,
-        previous: reader.u64()?,
-        tail: reader.u64()?,
-        next: MessageId(reader.u64()?),
+        first: reader.counted()?,
+        previous: reader.counted()?,
+        tail: reader.counted()?,
+        next: MessageId(reader.counted()?),
         length: reader.u64()?,
     }))
 }
@@ -248,6 +248,7 @@ pub(super) fn number(name: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::COUNTED;
     use super::*;
     use proptest::prelude::*;
 
@@ -267,6 +268,7 @@ mod tests {
         #[test]
         fn headers_are_read_as_written(numbers: [u64; 7]) {
             let [epoch, key, first, previous, tail, next, length] = numbers;
+            let [epoch, first, previous, tail, next] = [epoch, first, previous, tail, next].map(|number| number % COUNTED);
             let next = MessageId(next);
             let header = SegmentHeader { epoch, key, first, previous, tail, next, length };
             let block = header.print();

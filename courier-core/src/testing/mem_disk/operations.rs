@@ -1,5 +1,7 @@
 //! What each operation does to the model.
 
+use std::ops::Range;
+
 use super::*;
 
 type Effect = Result<(Reply, Flush), DiskErrorKind>;
@@ -35,29 +37,15 @@ impl MemDisk {
             Op::Rename { from, to } => self.rename(from, to),
             Op::Link { from, to } => self.link(from, to),
             Op::Unlink(path) => self.unlink(path),
-            Op::Mkdir { path, mode } => {
-                let place = self.free_place(path)?;
-                let inode = self.add_node(Contents::Directory(BTreeMap::new()), *mode);
-                self.edit(vec![place.stands_for(Some(inode))]);
-                done(Flush::Nothing)
-            }
+            Op::Mkdir { path, mode } => self.mkdir(path, *mode),
             Op::Rmdir(path) => self.rmdir(path),
             Op::List(path) => self.list(path),
             Op::Stat(path) => {
                 let (inode, node) = self.cached.existing(path)?;
                 Ok((Reply::Meta(node.meta(inode)), Flush::Nothing))
             }
-            Op::Read { path, range } => {
-                let octets = self.cached.file(path)?.1.read(range.clone());
-                self.counts.read += octets.len() as u64;
-                Ok((Reply::Octets(octets), Flush::Nothing))
-            }
-            Op::Truncate { path, length } => {
-                let (inode, pages) = self.cached.file(path)?;
-                self.claim(length.saturating_sub(pages.length()))?;
-                self.change(inode, DataChange::Length(*length));
-                done(Flush::Nothing)
-            }
+            Op::Read { path, range } => self.read(path, range),
+            Op::Truncate { path, length } => self.truncate(path, *length),
             Op::SetModified { path, time } => {
                 let inode = self.cached.existing(path)?.0;
                 self.change(inode, DataChange::Modified(*time));
@@ -183,6 +171,26 @@ impl MemDisk {
                 },
             );
         }
+    }
+
+    fn read(&mut self, path: &Path, range: &Range<u64>) -> Effect {
+        let octets = self.cached.file(path)?.1.read(range.clone());
+        self.counts.read += octets.len() as u64;
+        Ok((Reply::Octets(octets), Flush::Nothing))
+    }
+
+    fn truncate(&mut self, path: &Path, length: u64) -> Effect {
+        let (inode, pages) = self.cached.file(path)?;
+        self.claim(length.saturating_sub(pages.length()))?;
+        self.change(inode, DataChange::Length(length));
+        Ok((Reply::Done, Flush::Nothing))
+    }
+
+    fn mkdir(&mut self, path: &Path, mode: u32) -> Effect {
+        let place = self.free_place(path)?;
+        let inode = self.add_node(Contents::Directory(BTreeMap::new()), mode);
+        self.edit(vec![place.stands_for(Some(inode))]);
+        Ok((Reply::Done, Flush::Nothing))
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> Effect {

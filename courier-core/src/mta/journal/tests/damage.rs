@@ -115,7 +115,7 @@ fn a_segment_without_headers_is_set_aside_whole() {
         disk = flip(&disk, "/spool/segments/00000002", at);
     }
     let whole = disk.contents("/spool/segments/00000002").unwrap();
-    let (journal, damage) = open_damaged(&mut disk, &accepted);
+    let (mut journal, damage) = open_damaged(&mut disk, &accepted);
     let kinds: Vec<DamageKind> = damage.iter().map(|damage| damage.kind).collect();
     assert_eq!(
         kinds,
@@ -124,6 +124,8 @@ fn a_segment_without_headers_is_set_aside_whole() {
     let saved = damage[0].saved.as_ref().unwrap();
     assert_eq!(disk.contents(saved).unwrap(), whole);
     assert!((1..=5).contains(&lost(&journal, &accepted).len()));
+    accept(&mut disk, &mut journal, 99, 8000);
+    accept(&mut disk, &mut journal, 99, 8000);
     reopen(&mut disk, journal);
 }
 
@@ -158,7 +160,7 @@ fn a_cut_segment_gives_what_is_left() {
 
 #[test]
 fn the_lost_file_of_a_large_message_is_reported() {
-    for cut in [true, false] {
+    for (cut, full) in [(true, false), (false, false), (false, true)] {
         let mut disk = MemDisk::new();
         let mut journal = open(&mut disk);
         let large = journal.numbers().reserve();
@@ -176,6 +178,7 @@ fn the_lost_file_of_a_large_message_is_reported() {
         let other = id_of(&results[1]);
         drop((journal, results));
         disk.release_locks();
+        disk.set_capacity(full.then_some(0));
         if cut {
             let path = path.clone();
             disk.carry_out(&Op::Truncate { path, length: 4999 })
@@ -183,9 +186,14 @@ fn the_lost_file_of_a_large_message_is_reported() {
         } else {
             disk.carry_out(&Op::Unlink(path)).unwrap();
         }
-        let (journal, damage) = try_open(&mut disk).unwrap();
+        let (mut journal, mut damage) = try_open(&mut disk).unwrap();
         assert_eq!(damage.len(), 1);
         assert_eq!(damage[0].kind, DamageKind::Large { id });
+        if full {
+            assert_eq!(damage[0].saved, None);
+            disk.set_capacity(None);
+            damage = maintain(&mut disk, &mut journal).damage;
+        }
         let saved = disk.contents(damage[0].saved.as_ref().unwrap()).unwrap();
         assert!(saved.windows(12).any(|window| window == b"big envelope"));
         assert_eq!(ids(&journal), [other.0]);

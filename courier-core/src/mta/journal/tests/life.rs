@@ -133,7 +133,7 @@ fn segments_are_used_again_and_the_log_does_not_grow() {
         settle_down(&mut disk, &mut journal);
         if number % 50 == 49 {
             journal = reopen(&mut disk, journal);
-            assert_eq!(ids(&journal), []);
+            assert_eq!(ids(&journal), [0_u64; 0]);
         }
     }
     let segments = disk.names("/spool/segments");
@@ -245,6 +245,35 @@ fn what_cannot_be_is_refused_alone() {
     );
     let journal = reopen(&mut disk, journal);
     assert_eq!(ids(&journal).len(), 2);
+}
+
+#[test]
+fn a_reserved_number_is_good_for_one_message() {
+    let mut disk = MemDisk::new();
+    let mut journal = open(&mut disk);
+    let number = journal.numbers().reserve();
+    let batch = vec![
+        mail(1, 10, 1).numbered(&number),
+        mail(2, 10, 1).numbered(&number),
+        mail(3, 10, 1),
+    ];
+    let results = append(&mut disk, &mut journal, batch);
+    assert_eq!(id_of(&results[0]), number.id());
+    assert_eq!(
+        results[1].as_ref().err(),
+        Some(&AppendError::Taken(number.id()))
+    );
+    assert!(id_of(&results[2]) > number.id());
+    let again = append(
+        &mut disk,
+        &mut journal,
+        vec![mail(4, 10, 1).numbered(&number)],
+    );
+    assert_eq!(
+        again[0].as_ref().err(),
+        Some(&AppendError::Taken(number.id()))
+    );
+    assert_eq!(content(&disk, &journal, number.id()), text(1, 10));
 }
 
 #[test]
@@ -430,7 +459,7 @@ fn a_full_disk_refuses_new_mail_but_takes_outcomes() {
     let results = append(&mut disk, &mut journal, rest);
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     let mut journal = reopen(&mut disk, journal);
-    assert_eq!(ids(&journal), []);
+    assert_eq!(ids(&journal), [0_u64; 0]);
     let id = accept(&mut disk, &mut journal, 5, 3000);
     assert!(id > *accepted.last().unwrap());
 }

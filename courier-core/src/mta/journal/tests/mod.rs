@@ -4,9 +4,10 @@ mod crash;
 mod damage;
 mod fault;
 mod life;
+mod noise;
 
 use super::*;
-use crate::disk;
+use crate::disk::{self, Octets};
 use crate::testing::MemDisk;
 
 /// Short segments: three blocks of records between the first and the last.

@@ -1,0 +1,208 @@
+//! Change notification: one inotify instance for the whole process.
+//!
+//! Whoever watches a folder is told that it may have changed; what has, it looks for
+//! itself. Where the system cannot notify, or has too many watches, folders are
+//! looked at once a minute.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use inotify::{Inotify, WatchDescriptor, WatchMask, Watches};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+
+/// Tells sessions of changes in the folders they watch. A clone is the same.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// `None` where the system cannot notify.
+    watches: Option<Watches>,
+    directories: HashMap<WatchDescriptor, Directory>,
+}
+
+/// A watched directory, and who watches it.
+#[derive(Debug)]
+struct Directory {
+    told: watch::Sender<()>,
+    watchers: usize,
+}
+
+impl Notifier {
+    /// Starts to listen, on the runtime that this is called on.
+    #[must_use]
+    pub fn start() -> Self {
+        let (watches, events) = match Inotify::init() {
+            Ok(inotify) => (Some(inotify.watches()), Some(inotify)),
+            Err(error) => {
+                tracing::warn!(error = %error, "NO CHANGE NOTIFICATION");
+                (None, None)
+            }
+        };
+        let notifier = Self {
+            shared: Arc::new(Mutex::new(Shared {
+                watches,
+                directories: HashMap::new(),
+            })),
+        };
+        if let Some(events) = events {
+            let shared = Arc::clone(&notifier.shared);
+            tokio::spawn(async move {
+                if let Err(error) = listen(events, &shared).await {
+                    tracing::error!(error = %error, "NO MORE CHANGE NOTIFICATION");
+                }
+            });
+        }
+        notifier
+    }
+
+    /// Watches a folder until the answer is dropped.
+    #[must_use]
+    pub fn watch(&self, folder: &Path) -> Watching {
+        let mut shared = lock(&self.shared);
+        let mut watching = Watching {
+            shared: Arc::clone(&self.shared),
+            descriptors: Vec::new(),
+            changes: Vec::new(),
+        };
+        for name in ["new", "cur", "courierimapkeywords"] {
+            if let Ok((descriptor, changes)) = shared.add(&folder.join(name)) {
+                watching.descriptors.push(descriptor);
+                watching.changes.push(changes);
+            }
+        }
+        drop(shared);
+        watching
+    }
+}
+
+impl Shared {
+    fn add(&mut self, path: &Path) -> io::Result<(WatchDescriptor, watch::Receiver<()>)> {
+        let watches = self.watches.as_mut().ok_or(io::ErrorKind::Unsupported)?;
+        let mask = WatchMask::CREATE
+            | WatchMask::DELETE
+            | WatchMask::MOVED_FROM
+            | WatchMask::MOVED_TO
+            | WatchMask::ONLYDIR;
+        // The same directory gives the same descriptor.
+        let descriptor = watches.add(path, mask)?;
+        let directory = self.directories.entry(descriptor.clone());
+        let directory = directory.or_insert_with(|| Directory {
+            told: watch::Sender::new(()),
+            watchers: 0,
+        });
+        directory.watchers += 1;
+        Ok((descriptor, directory.told.subscribe()))
+    }
+
+    fn remove(&mut self, descriptor: &WatchDescriptor) {
+        let Some(directory) = self.directories.get_mut(descriptor) else {
+            return;
+        };
+        directory.watchers -= 1;
+        if directory.watchers == 0 {
+            self.directories.remove(descriptor);
+            if let Some(watches) = &mut self.watches {
+                // It may have gone with its directory.
+                watches.remove(descriptor.clone()).ok();
+            }
+        }
+    }
+
+    fn tell(&self, descriptor: &WatchDescriptor) {
+        if let Some(directory) = self.directories.get(descriptor) {
+            directory.told.send_replace(());
+        }
+    }
+
+    fn tell_all(&self) {
+        for directory in self.directories.values() {
+            directory.told.send_replace(());
+        }
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn listen(events: Inotify, shared: &Mutex<Shared>) -> io::Result<()> {
+    let mut ready = register(events)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let mut guard = ready.readable_mut().await?;
+        let read = guard.try_io(|inotify| {
+            let events = inotify.get_mut().read_events(&mut buffer)?;
+            let shared = lock(shared);
+            for event in events {
+                match event.mask.contains(inotify::EventMask::Q_OVERFLOW) {
+                    true => shared.tell_all(),
+                    false => shared.tell(&event.wd),
+                }
+            }
+            Ok(())
+        });
+        if let Ok(read) = read {
+            read?;
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "registering with the runtime is unsafe")]
+fn register(events: Inotify) -> io::Result<AsyncFd<Inotify>> {
+    // SAFETY: the descriptor is owned by `events`, which `AsyncFd` owns in turn; nobody
+    // closes or replaces it before both are dropped.
+    let registered = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
+    Ok(registered?)
+}
+
+/// A folder that is being watched.
+#[derive(Debug)]
+pub struct Watching {
+    shared: Arc<Mutex<Shared>>,
+    descriptors: Vec<WatchDescriptor>,
+    changes: Vec<watch::Receiver<()>>,
+}
+
+impl Watching {
+    /// Waits until the folder may have changed.
+    pub async fn changed(&mut self) {
+        let patience = match self.changes.len() {
+            0 | 1 => POLL,
+            _ => SELDOM,
+        };
+        let told = std::future::poll_fn(|context| {
+            for changes in &mut self.changes {
+                let changed = std::pin::pin!(changes.changed());
+                if changed.poll(context).is_ready() {
+                    return std::task::Poll::Ready(());
+                }
+            }
+            std::task::Poll::Pending
+        });
+        tokio::time::timeout(patience, told).await.ok();
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        for descriptor in &self.descriptors {
+            shared.remove(descriptor);
+        }
+    }
+}
+
+/// How often a folder is looked at that cannot be watched.
+const POLL: Duration = Duration::from_secs(60);
+/// How often one is looked at that can.
+const SELDOM: Duration = Duration::from_secs(3600);
+/// Octets of events that are read at once.
+const BUFFER: usize = 16 << 10;

@@ -1,0 +1,12 @@
+//! IMAP: drives the machine over a connection, and answers its questions from the
+//! maildir of the account.
+
+mod append;
+mod convert;
+mod folders;
+mod mailbox;
+mod session;
+mod settings;
+
+pub use session::serve;
+pub use settings::settings;

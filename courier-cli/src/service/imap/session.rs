@@ -1,0 +1,401 @@
+//! One IMAP session.
+
+use std::io;
+use std::sync::Arc;
+
+use courier_core::account::secret::Secret;
+use courier_core::config::Service;
+use courier_core::disk;
+use courier_core::time::{Millis, Timestamp};
+use courier_imap::grammar::command::Access;
+use courier_imap::grammar::mailbox_name::MailboxName;
+use courier_imap::session::output::{
+    AppendRequest, Appended, Copied, CopyRequest, Counts, Opened, Output, Refusal, Watch,
+};
+use courier_imap::session::settings::Settings;
+use courier_imap::session::{Session as Machine, Transport};
+use courier_maildir::content::Content;
+use courier_maildir::mailbox::{self, NewMessage};
+
+use super::append::Incoming;
+use super::convert::{letters, mailbox_refusal, uid, uid_validity, words};
+use super::folders::Folders;
+use super::mailbox::{Mailbox, status};
+use crate::clock;
+use crate::net::connection::{Connection, Wait};
+use crate::net::now;
+use crate::notify::Watching;
+use crate::service::login::{Bracketed, Client};
+use crate::service::{Context, Stopping};
+
+/// Serves one client to the end.
+///
+/// # Errors
+/// If the connection breaks.
+pub async fn serve(
+    context: Arc<Context>,
+    service: Service,
+    settings: Arc<Settings>,
+    mut connection: Connection,
+    mut stopping: Stopping,
+) -> io::Result<()> {
+    let transport = match connection.is_tls() {
+        true => Transport::Tls,
+        false => Transport::Clear,
+    };
+    let mut session = Session {
+        machine: Machine::new(settings, transport),
+        client: Client::new(&context, service, connection.peer.ip(), connection.is_tls()),
+        context,
+        service,
+        mailbox: None,
+        watching: None,
+        incoming: None,
+        since: now(),
+    };
+    let ended = session.run(&mut connection, &mut stopping).await;
+    session.log(&ended, &connection);
+    session.abandon().await;
+    connection.close().await;
+    ended.map(drop)
+}
+
+struct Session {
+    machine: Machine,
+    client: Client,
+    context: Arc<Context>,
+    service: Service,
+    mailbox: Option<Mailbox>,
+    /// Looks out for changes of the mailbox, while the client is in IDLE.
+    watching: Option<Watching>,
+    incoming: Option<Incoming>,
+    since: Millis,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The machine said so.
+    Closed,
+    /// The client just went away.
+    Gone,
+}
+
+impl Session {
+    async fn run(
+        &mut self,
+        connection: &mut Connection,
+        stopping: &mut Stopping,
+    ) -> io::Result<Ended> {
+        loop {
+            if stopping.is_now() {
+                self.machine.shutdown();
+            }
+            let step = self.machine.poll(now(), connection.filled());
+            let consumed = step.consumed;
+            match step.output {
+                Output::AppendData(octets) => {
+                    if let Some(incoming) = &mut self.incoming {
+                        incoming.push(octets);
+                    }
+                    connection.consume(consumed);
+                    self.spill().await;
+                }
+                Output::Write => {
+                    connection.consume(consumed);
+                    let written = connection.write(self.machine.pending()).await?;
+                    self.machine.wrote(written);
+                }
+                Output::Send(segment) => {
+                    connection.consume(consumed);
+                    connection.send(segment).await?;
+                }
+                Output::Wait { deadline, watch } => {
+                    connection.consume(consumed);
+                    if self.wait(connection, stopping, deadline, watch).await == Wait::Closed {
+                        return Ok(Ended::Gone);
+                    }
+                }
+                Output::StartTls => {
+                    connection.consume(consumed);
+                    let identity = self.context.identities.get(&self.service);
+                    let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
+                    let config = identity.current(connection.local.ip());
+                    connection.start_tls(config).await?;
+                    self.machine.tls_started();
+                    self.client.under_tls();
+                }
+                Output::Close => return Ok(Ended::Closed),
+                question => {
+                    self.answer(question).await;
+                    connection.consume(consumed);
+                }
+            }
+        }
+    }
+
+    /// Waits for input, for the time to come, for the server to stop, and in IDLE for a
+    /// change of the mailbox.
+    async fn wait(
+        &mut self,
+        connection: &mut Connection,
+        stopping: &mut Stopping,
+        deadline: Millis,
+        watch: Watch,
+    ) -> Wait {
+        match (watch, &self.mailbox) {
+            (Watch::Mailbox, Some(mailbox)) if self.watching.is_none() => {
+                self.watching = Some(self.context.notifier.watch(mailbox.folder().path()));
+                // What happened before anybody looked out is told at once.
+                self.machine.changed();
+                return Wait::Deadline;
+            }
+            (Watch::Mailbox, _) => {}
+            (Watch::Nothing, _) => self.watching = None,
+        }
+        let watching = &mut self.watching;
+        let changed = async {
+            match watching {
+                Some(watching) => watching.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            wait = connection.fill(deadline) => wait,
+            () = stopping.begin() => Wait::Deadline,
+            () = changed => {
+                self.machine.changed();
+                Wait::Deadline
+            }
+        }
+    }
+
+    async fn answer(&mut self, question: Output<'_>) {
+        match question {
+            Output::Login(token, credentials) => {
+                let user = credentials.user.into_bytes();
+                let verdict = self.client.password(&user, credentials.password).await;
+                self.machine.authenticated(token, verdict);
+            }
+            Output::Authenticate(token, exchange) => {
+                let initial = exchange.initial.map(Secret::new);
+                let verdict = self.client.begin(&exchange.mechanism, initial).await;
+                self.machine.authenticated(token, verdict);
+            }
+            Output::Respond(token, response) => {
+                let verdict = self.client.respond(Secret::new(response)).await;
+                self.machine.authenticated(token, verdict);
+            }
+            Output::ClientId(fields) => self.log_id(&fields),
+            Output::Folders(token, scope) => {
+                let folders = match self.folders() {
+                    Ok(folders) => folders.list(scope).await,
+                    Err(refusal) => Err(refusal),
+                };
+                self.machine.folders(token, folders);
+            }
+            Output::ChangeFolders(token, change) => {
+                let done = match self.folders() {
+                    Ok(folders) => folders.change(change).await,
+                    Err(refusal) => Err(refusal),
+                };
+                self.machine.folders_changed(token, done);
+            }
+            Output::Status(token, name, _) => {
+                let counts = self.status(&name).await;
+                self.machine.status(token, counts);
+            }
+            Output::Select(token, name, access) => {
+                let opened = self.select(&name, access).await;
+                self.machine.selected(token, opened);
+            }
+            Output::Deselect => self.deselect(),
+            question => self.answer_in_mailbox(question).await,
+        }
+    }
+
+    /// Questions about the mailbox that is open, and APPEND.
+    async fn answer_in_mailbox(&mut self, question: Output<'_>) {
+        match question {
+            Output::Append(token, request) => {
+                let begun = self.begin_append(request).await;
+                self.machine.append_begun(token, begun);
+                return;
+            }
+            Output::AppendFinish(token) => {
+                let appended = self.finish_append().await;
+                self.machine.append_finished(token, appended);
+                return;
+            }
+            Output::AppendAbandoned => {
+                self.abandon().await;
+                return;
+            }
+            _ => {}
+        }
+        let folders = self.folders();
+        let Some(mailbox) = &mut self.mailbox else {
+            tracing::error!("QUESTION WITHOUT MAILBOX");
+            return;
+        };
+        match question {
+            Output::Refresh(token) => {
+                let changes = mailbox.refresh().await;
+                self.machine.refreshed(token, changes);
+            }
+            Output::Fetch(token, request) => {
+                let fetched = mailbox.fetch(&request).await;
+                self.machine.fetched(token, fetched);
+            }
+            Output::Store(token, request) => {
+                let stored = mailbox.store(&request).await;
+                self.machine.stored(token, stored);
+            }
+            Output::Search(token, request) => {
+                let found = mailbox.search(request).await;
+                self.machine.searched(token, Ok(found));
+            }
+            Output::Expunge(token, uids) => {
+                let expunged = mailbox.expunge(&uids).await;
+                self.machine.expunged(token, expunged);
+            }
+            Output::Copy(token, request) => {
+                let copied = match folders {
+                    Ok(folders) => copy(mailbox, &folders, &request).await,
+                    Err(refusal) => Err(refusal),
+                };
+                self.machine.copied(token, copied);
+            }
+            _ => {}
+        }
+    }
+
+    /// The folders of the account that has logged in.
+    fn folders(&self) -> Result<Folders, Refusal> {
+        let (_, account) = self.client.account().ok_or(Refusal::NoPermission)?;
+        Ok(Folders {
+            disks: self.context.disks.clone(),
+            writer: self.context.writer.clone(),
+            maildir: account.maildir(),
+        })
+    }
+
+    async fn status(
+        &self,
+        name: &MailboxName,
+    ) -> Result<Counts, Refusal> {
+        let folder = self.folders()?.locate(name).await?;
+        status(&self.context.disks, &self.context.writer, folder).await
+    }
+
+    async fn select(
+        &mut self,
+        name: &MailboxName,
+        access: Access,
+    ) -> Result<Opened, Refusal> {
+        self.deselect();
+        let folder = self.folders()?.locate(name).await?;
+        let (disks, writer) = (&self.context.disks, &self.context.writer);
+        let (mailbox, opened) = Mailbox::open(disks, writer, folder, access).await?;
+        self.mailbox = Some(mailbox);
+        Ok(opened)
+    }
+
+    fn deselect(&mut self) {
+        self.mailbox = None;
+        self.watching = None;
+    }
+
+    async fn begin_append(&mut self, request: AppendRequest) -> Result<(), Refusal> {
+        let folder = self.folders()?.locate(&request.mailbox).await?;
+        let date = request.date.map(|date| Timestamp {
+            seconds: date.0,
+            nanos: 0,
+        });
+        let message = NewMessage {
+            content: Content::default(),
+            flags: letters(request.flags.flags),
+            keywords: words(&request.flags.keywords)?,
+            date,
+        };
+        self.incoming = Some(Incoming::new(folder, message));
+        Ok(())
+    }
+
+    /// Writes a long message into its file as it comes.
+    async fn spill(&mut self) {
+        if let Some(incoming) = &mut self.incoming
+            && incoming.is_full()
+        {
+            incoming.spill(&self.context.disks, &self.context.writer.at(clock::now())).await;
+        }
+    }
+
+    async fn finish_append(&mut self) -> Result<Appended, Refusal> {
+        let mut incoming = self.incoming.take().ok_or(Refusal::ServerBug)?;
+        let (disks, writer) = (self.context.disks.clone(), self.context.writer.at(clock::now()));
+        let appended = match incoming.finish(&disks, &writer).await {
+            Ok(message) => {
+                let folder = incoming.folder.clone();
+                let append = disk::task(|disk| async move {
+                    mailbox::append(&disk, &folder, vec![message], &writer).await
+                });
+                let appended = disks.run(append).await;
+                appended.map_err(|error| mailbox_refusal(&error))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        incoming.clear(&disks).await;
+        let appended = appended?;
+        let there = appended.uids.first().and_then(|&there| uid(there));
+        Ok(Appended {
+            uid_validity: uid_validity(appended.validity).ok_or(Refusal::ServerBug)?,
+            uid: there.ok_or(Refusal::ServerBug)?,
+        })
+    }
+
+    async fn abandon(&mut self) {
+        if let Some(incoming) = self.incoming.take() {
+            incoming.clear(&self.context.disks).await;
+        }
+    }
+
+    fn log_id(&self, fields: &[(String, Option<String>)]) {
+        let said: Vec<_> = fields
+            .iter()
+            .map(|(field, value)| format!("{field}={}", value.as_deref().unwrap_or_default()))
+            .collect();
+        tracing::info!(ip = %Bracketed(self.client.address()), id = said.join(" "), "IMAP ID");
+    }
+
+    fn log(&self, ended: &io::Result<Ended>, connection: &Connection) {
+        let Some((_, account)) = self.client.account() else {
+            return;
+        };
+        let event = match ended {
+            Ok(Ended::Closed) => "LOGOUT",
+            Ok(Ended::Gone) => "DISCONNECTED",
+            Err(_) => "I/O error disconnect",
+        };
+        tracing::info!(
+            user = account.address,
+            ip = %Bracketed(self.client.address()),
+            service = self.service.name(),
+            rcvd = connection.received,
+            sent = connection.sent,
+            time = (now() - self.since).0 / 1000,
+            tls = self.client.is_tls(),
+            "{event}"
+        );
+    }
+}
+
+async fn copy(
+    mailbox: &mut Mailbox,
+    folders: &Folders,
+    request: &CopyRequest,
+) -> Result<Copied, Refusal> {
+    let target = folders.locate(&request.mailbox).await?;
+    mailbox.copy(request, target).await
+}
