@@ -6,6 +6,7 @@ pub mod address;
 pub mod config;
 pub mod header_list;
 pub mod imap;
+pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
 pub mod mime;

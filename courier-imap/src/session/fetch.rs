@@ -21,7 +21,7 @@ use crate::grammar::response;
 use crate::grammar::sequence::SequenceSet;
 use crate::section::{self, Piece};
 use crate::structure::{self, Detail, Revision};
-use crate::view::{News, Selection, Uid, number};
+use crate::view::{News, Seen, Selection, Uid, number};
 
 /// The messages that a set names; numbers that are not there draw a warning.
 pub(super) fn select(core: &mut Core, set: &SequenceSet, by: By) -> Selection {
@@ -264,12 +264,6 @@ impl Fetch {
         let Some(message) = mailbox.view.at(ready.index) else {
             return;
         };
-        let content = ready
-            .contents
-            .content
-            .as_deref()
-            .map(AsRef::as_ref)
-            .unwrap_or_default();
         let mut first = true;
         for attribute in Attribute::ALL {
             let echo = attribute == Attribute::Flags && ready.echo;
@@ -279,33 +273,7 @@ impl Fetch {
             if !std::mem::replace(&mut first, false) {
                 out.push(b' ');
             }
-            match attribute {
-                Attribute::Uid => {
-                    out.extend_from_slice(b"UID ");
-                    response::number(out, message.uid().get().into());
-                }
-                Attribute::Flags => write_flags(out, &message),
-                Attribute::InternalDate => {
-                    out.extend_from_slice(b"INTERNALDATE ");
-                    DateTime(message.date()).write(out);
-                }
-                Attribute::Size => {
-                    out.extend_from_slice(b"RFC822.SIZE ");
-                    response::number(out, message.size().unwrap_or(0).into());
-                }
-                Attribute::Envelope => {
-                    out.extend_from_slice(b"ENVELOPE ");
-                    out.extend_from_slice(&envelope::envelope(content));
-                }
-                Attribute::Body => {
-                    out.extend_from_slice(b"BODY ");
-                    write_structure(out, content, &ready.contents, Detail::Body);
-                }
-                Attribute::BodyStructure => {
-                    out.extend_from_slice(b"BODYSTRUCTURE ");
-                    write_structure(out, content, &ready.contents, Detail::BodyStructure);
-                }
-            }
+            write_attribute(out, attribute, &message, &ready.contents);
         }
         if !self.items.texts.is_empty() && !first {
             out.push(b' ');
@@ -390,6 +358,44 @@ fn note_size(core: &mut Core, index: usize, contents: &Contents) {
     };
     if let Some(size) = counted {
         mailbox.view.set_size(index, size);
+    }
+}
+
+/// A fact about a message, with its name.
+fn write_attribute(
+    out: &mut Vec<u8>,
+    attribute: Attribute,
+    message: &Seen<'_>,
+    contents: &Contents,
+) {
+    let content = contents.content.as_deref().map(AsRef::as_ref);
+    let content = content.unwrap_or_default();
+    match attribute {
+        Attribute::Uid => {
+            out.extend_from_slice(b"UID ");
+            response::number(out, message.uid().get().into());
+        }
+        Attribute::Flags => write_flags(out, message),
+        Attribute::InternalDate => {
+            out.extend_from_slice(b"INTERNALDATE ");
+            DateTime(message.date()).write(out);
+        }
+        Attribute::Size => {
+            out.extend_from_slice(b"RFC822.SIZE ");
+            response::number(out, message.size().unwrap_or(0).into());
+        }
+        Attribute::Envelope => {
+            out.extend_from_slice(b"ENVELOPE ");
+            out.extend_from_slice(&envelope::envelope(content));
+        }
+        Attribute::Body => {
+            out.extend_from_slice(b"BODY ");
+            write_structure(out, content, contents, Detail::Body);
+        }
+        Attribute::BodyStructure => {
+            out.extend_from_slice(b"BODYSTRUCTURE ");
+            write_structure(out, content, contents, Detail::BodyStructure);
+        }
     }
 }
 

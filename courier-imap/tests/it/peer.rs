@@ -94,7 +94,8 @@ fn settings(text: &str) -> (Settings, Transport) {
 }
 
 impl Scripted {
-    pub(crate) fn new(text: &str, login: bool) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
+        let login = !text.starts_with("# before login");
         let (settings, transport) = settings(text);
         let mut session = if login {
             Session::preauthenticated(Arc::new(settings), transport)
