@@ -8,6 +8,7 @@
 //! # A delivery and a look
 //! ```
 //! use courier_core::disk;
+//! use courier_core::mta::journal::MessageId;
 //! use courier_core::testing::MemDisk;
 //! use courier_maildir::content::Content;
 //! use courier_maildir::delivery::{Absent, Attempt, Delivery, deliver};
@@ -26,7 +27,7 @@
 //!     name: UniqueName {
 //!         seconds: 1_700_000_000,
 //!         micros: 208_947,
-//!         maker: Maker::Journal { message: 42, recipient: 0 },
+//!         maker: Maker::Journal { message: MessageId(42), recipient: 0 },
 //!         host: HostName::new("mx.example.com"),
 //!     },
 //!     content: Content::default().octets(&b"Subject: hello\n\nHow are you?\n"[..]),

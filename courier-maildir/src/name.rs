@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use courier_core::mta::journal::MessageId;
+
 use crate::flags::Flags;
 
 /// The name of a message file, taken apart without a copy.
@@ -300,8 +302,8 @@ pub enum Maker {
     /// A message in the spool journal, for one of its recipients. The time is that of
     /// its arrival, so a delivery that is repeated makes the same name.
     Journal {
-        /// The message's id there.
-        message: u64,
+        /// The message.
+        message: MessageId,
         /// The recipient's number in the envelope.
         recipient: u32,
     },
@@ -313,7 +315,7 @@ impl fmt::Display for UniqueName {
         write!(f, "{}.M{:06}", self.seconds, self.micros)?;
         match self.maker {
             Maker::Process { id, count } => write!(f, "P{id}Q{count}")?,
-            Maker::Journal { message, recipient } => write!(f, "J{message:x}R{recipient}")?,
+            Maker::Journal { message, recipient } => write!(f, "J{:x}R{recipient}", message.0)?,
         }
         write!(f, ".{}", self.host.as_str())
     }
@@ -338,7 +340,7 @@ impl UniqueName {
         } else {
             let (message, recipient) = maker.strip_prefix('J')?.split_once('R')?;
             Maker::Journal {
-                message: u64::from_str_radix(message, 16).ok()?,
+                message: MessageId(u64::from_str_radix(message, 16).ok()?),
                 recipient: recipient.parse().ok()?,
             }
         };
@@ -454,7 +456,7 @@ mod tests {
             seconds: 1_795_413_577,
             micros: 8_947,
             maker: Maker::Journal {
-                message: 0x2a,
+                message: MessageId(0x2a),
                 recipient: 3,
             },
             host: HostName::new("mx/1:a"),
@@ -500,7 +502,7 @@ mod tests {
             seconds: u64, micros in 0_u32..1_000_000, a: u64, b: u32, journal: bool, host: String,
         ) {
             let maker = if journal {
-                Maker::Journal { message: a, recipient: b }
+                Maker::Journal { message: MessageId(a), recipient: b }
             } else {
                 Maker::Process { id: b, count: a }
             };

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use courier_core::disk::{self, DiskTask, Op};
+use courier_core::mta::journal::MessageId;
 use courier_core::testing::{MemDisk, Promises, crash_everywhere, fail_everywhere};
 use courier_maildir::content::{Content, LastLine, Lines};
 use courier_maildir::delivery::{
@@ -35,7 +36,10 @@ fn delivery(message: u64, recipient: u32, maildir: &str, attempt: Attempt) -> De
         name: UniqueName {
             seconds: 1_700_000_000 + message,
             micros: 5,
-            maker: Maker::Journal { message, recipient },
+            maker: Maker::Journal {
+                message: MessageId(message),
+                recipient,
+            },
             host: HostName::new("mx"),
         },
         content: Content::default().octets(&b"Return-Path: <>\n"[..]).file(
@@ -86,9 +90,9 @@ fn copies(disk: &MemDisk) -> [usize; 3] {
                 let Maker::Journal { message, recipient } = name.maker else {
                     panic!("another's: {name}")
                 };
-                let body = format!("Return-Path: <>\nbody of {}\n", message);
+                let body = format!("Return-Path: <>\nbody of {}\n", message.0);
                 assert_eq!(there, body.as_bytes(), "not whole: {}", disk.show());
-                let number = usize::from(message == 1) * 2 + usize::from(recipient == 1);
+                let number = usize::from(message.0 == 1) * 2 + usize::from(recipient == 1);
                 copies[number] += 1;
             }
         }
