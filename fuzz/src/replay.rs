@@ -20,7 +20,7 @@ pub fn replay((name, body): Target, rounds: usize) {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..rounds {
         let input = random.mutated(&corpus);
-        let shown = &input[..input.len().min(200)];
+        let shown = input.get(..200).unwrap_or(&input);
         println!("{name}, round {round}: {}", shown.escape_ascii());
         body(&input);
     }
@@ -56,29 +56,43 @@ impl Random {
         self.next() % limit.max(1)
     }
 
+    fn of<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
+        choices.get(self.below(choices.len()))
+    }
+
+    /// A piece of these octets, at most so long.
+    fn piece<'a>(&mut self, octets: &'a [u8], most: usize) -> &'a [u8] {
+        let (_, rest) = octets.split_at(self.below(octets.len() + 1));
+        rest.split_at(self.below(rest.len() + 1).min(most)).0
+    }
+
     /// An input of the corpus with a few octets changed, cut, doubled or mixed in.
     fn mutated(&mut self, corpus: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
-        let mut input = corpus[self.below(corpus.len())].1.clone();
+        let start = self.of(corpus).map(|(_, octets)| octets.clone());
+        let mut input = start.unwrap_or_default();
         for _ in 0..=self.below(8) {
             let at = self.below(input.len() + 1);
             match self.below(6) {
                 0 => input.truncate(at),
-                1 => input.insert(at, b"\r\n.\0 {}()<>\"\\@:;=%*&-+\xff"[self.below(24)]),
-                2 if at < input.len() => input[at] = u8::try_from(self.below(256)).unwrap_or(0),
-                3 if at < input.len() => {
-                    input.remove(at);
+                1 => {
+                    let special = self.of(SPECIAL).copied();
+                    input.splice(at..at, special);
                 }
+                2 => {
+                    let random = u8::try_from(self.below(256)).unwrap_or(0);
+                    if let Some(octet) = input.get_mut(at) {
+                        *octet = random;
+                    }
+                }
+                3 if at < input.len() => drop(input.remove(at)),
                 4 => {
-                    let length = self.below(input.len() - at + 1).min(64);
-                    let piece = input[at..at + length].to_vec();
-                    let to = self.below(input.len() + 1);
-                    input.splice(to..to, piece);
+                    let piece = self.piece(&input, 64).to_vec();
+                    input.splice(at..at, piece);
                 }
                 _ => {
-                    let other = &corpus[self.below(corpus.len())].1;
-                    let from = self.below(other.len() + 1);
-                    let length = self.below(other.len() - from + 1).min(256);
-                    input.splice(at..at, other[from..from + length].iter().copied());
+                    let other = self.of(corpus).map(|(_, octets)| octets.as_slice());
+                    let piece = self.piece(other.unwrap_or_default(), 256);
+                    input.splice(at..at, piece.iter().copied());
                 }
             }
         }
@@ -86,3 +100,6 @@ impl Random {
         input
     }
 }
+
+/// Octets that mean something in some grammar.
+const SPECIAL: &[u8] = b"\r\n.\0 {}()<>\"\\@:;=%*&-+\xff";
