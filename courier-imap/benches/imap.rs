@@ -63,7 +63,7 @@ fn snapshot() -> Snapshot {
             keywords: Vec::new(),
             recent: Recent::No,
             size: Some(4000),
-            date: UnixSeconds(1_700_000_000),
+            date: Some(UnixSeconds(1_700_000_000)),
         };
         assert!(snapshot.push(&message).is_ok());
     }

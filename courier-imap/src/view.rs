@@ -54,8 +54,8 @@ pub struct Message {
     pub recent: Recent,
     /// Octets with CRLF line ends, if that is known without reading the message.
     pub size: Option<u64>,
-    /// When it arrived, or what APPEND said.
-    pub date: UnixSeconds,
+    /// When it arrived, or what APPEND said, if that is known without asking the disk.
+    pub date: Option<UnixSeconds>,
 }
 
 /// The flags that a message has now.
@@ -141,6 +141,7 @@ pub struct Changes {
 /// One message. Kept small: there may be a hundred thousand of them in each session.
 #[derive(Debug, Clone)]
 struct Entry {
+    /// [`UNKNOWN_DATE`] if not known.
     date: UnixSeconds,
     uid: Uid,
     /// Octets on the wire; `u32::MAX` if not known.
@@ -156,11 +157,12 @@ const GONE: u8 = 2;
 /// In the list of changed flags.
 const CHANGED: u8 = 4;
 const UNKNOWN_SIZE: u32 = u32::MAX;
+const UNKNOWN_DATE: UnixSeconds = UnixSeconds(i64::MIN);
 
 impl Entry {
     fn new(message: &Message, keywords: &mut KeywordTable) -> Self {
         Self {
-            date: message.date,
+            date: message.date.unwrap_or(UNKNOWN_DATE),
             uid: message.uid,
             size: message.size.map_or(UNKNOWN_SIZE, as_size),
             keywords: keywords.set(&message.keywords),
@@ -367,6 +369,13 @@ impl View {
         Some(index)
     }
 
+    /// Notes the internal date of a message once it is known.
+    pub fn set_date(&mut self, index: usize, date: UnixSeconds) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.date = date;
+        }
+    }
+
     /// Notes the size of a message once it is known.
     pub fn set_size(&mut self, index: usize, octets: u64) {
         if let Some(entry) = self.entries.get_mut(index) {
@@ -496,10 +505,10 @@ impl<'v> Seen<'v> {
         (self.entry.size != UNKNOWN_SIZE).then_some(self.entry.size)
     }
 
-    /// The internal date.
+    /// The internal date, if it is known.
     #[must_use]
-    pub fn date(&self) -> UnixSeconds {
-        self.entry.date
+    pub fn date(&self) -> Option<UnixSeconds> {
+        (self.entry.date != UNKNOWN_DATE).then_some(self.entry.date)
     }
 
     /// Whether it has been expunged, which the client does not know yet.

@@ -12,7 +12,7 @@ fn message(number: u32) -> Message {
         keywords: Vec::new(),
         recent: Recent::No,
         size: None,
-        date: UnixSeconds(0),
+        date: Some(UnixSeconds(0)),
     }
 }
 

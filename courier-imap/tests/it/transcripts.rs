@@ -20,6 +20,7 @@ transcripts! {
     append
     append_stalls
     copy
+    dates
     expunge
     fetch
     flood

@@ -1,7 +1,6 @@
 //! The words of the maildir in those of IMAP, and the other way round.
 
 use courier_core::disk::{DiskError, DiskErrorKind};
-use courier_core::time::UnixSeconds;
 use courier_imap::grammar::flag::{Flag, Flags, Keyword};
 use courier_imap::grammar::mailbox_name::MailboxName;
 use courier_imap::grammar::response::Recent;
@@ -89,7 +88,8 @@ pub(super) fn message(message: mailbox::Message<'_>) -> Option<Message> {
             false => Recent::No,
         },
         size: message.wire_size(),
-        date: UnixSeconds(message.name().arrival().unwrap_or_default()),
+        // The file has it, and to ask for it costs more than the name.
+        date: None,
     })
 }
 

@@ -25,7 +25,7 @@ use crate::clock;
 use crate::net::connection::{Connection, Wait};
 use crate::net::now;
 use crate::notify::Watching;
-use crate::service::login::{Bracketed, Client};
+use crate::service::login::Client;
 use crate::service::{Context, Stopping};
 
 /// Serves one client to the end.
@@ -45,7 +45,7 @@ pub async fn serve(
     };
     let mut session = Session {
         machine: Machine::new(settings, transport),
-        client: Client::new(&context, service, connection.peer.ip(), connection.is_tls()),
+        client: Client::new(&context, service, &connection),
         context,
         service,
         mailbox: None,
@@ -364,7 +364,12 @@ impl Session {
             .iter()
             .map(|(field, value)| format!("{field}={}", value.as_deref().unwrap_or_default()))
             .collect();
-        tracing::info!(ip = %Bracketed(self.client.address()), id = said.join(" "), "IMAP ID");
+        let user = self
+            .client
+            .account()
+            .map(|(_, account)| account.address.as_str());
+        let (ip, port) = self.client.place();
+        tracing::info!(user, %ip, %port, said = said.join(", "), "ID");
     }
 
     fn log(&self, ended: &io::Result<Ended>, connection: &Connection) {
@@ -376,14 +381,15 @@ impl Session {
             Ok(Ended::Gone) => "DISCONNECTED",
             Err(_) => "I/O error disconnect",
         };
+        let (ip, port) = self.client.place();
         tracing::info!(
             user = account.address,
-            ip = %Bracketed(self.client.address()),
-            service = self.service.name(),
+            %ip,
+            %port,
             rcvd = connection.received,
             sent = connection.sent,
             time = (now() - self.since).0 / 1000,
-            tls = self.client.is_tls(),
+            starttls = self.client.tls_mark(),
             "{event}"
         );
     }
