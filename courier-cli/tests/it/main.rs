@@ -9,5 +9,6 @@
 mod clients;
 mod harness;
 mod hostile;
+mod idle;
 mod killed;
 mod lifecycle;
