@@ -11,4 +11,5 @@ mod harness;
 mod hostile;
 mod idle;
 mod killed;
+mod killed_imap;
 mod lifecycle;
