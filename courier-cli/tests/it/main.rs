@@ -10,6 +10,7 @@ mod clients;
 mod harness;
 mod hostile;
 mod idle;
+mod imap_log;
 mod killed;
 mod killed_imap;
 mod lifecycle;
