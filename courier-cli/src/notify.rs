@@ -16,7 +16,7 @@ use std::time::Duration;
 use inotify::{Inotify, WatchDescriptor, WatchMask, Watches};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Tells sessions of changes in the folders they watch. A clone is the same.
 #[derive(Debug, Clone)]
@@ -35,8 +35,12 @@ struct Shared {
 #[derive(Debug)]
 struct Directory {
     told: watch::Sender<()>,
+    turn: Arc<Turn>,
     watchers: usize,
 }
+
+/// Whose turn it is to look at a folder.
+type Turn = tokio::sync::Mutex<()>;
 
 impl Notifier {
     /// Starts to listen, on the runtime that this is called on.
@@ -74,6 +78,7 @@ impl Notifier {
             shared: Arc::clone(&self.shared),
             descriptors: Vec::new(),
             changes: Vec::new(),
+            turn: None,
         };
         make_keywords(folder);
         let names = ["new", "cur", KEYWORDS];
@@ -83,9 +88,10 @@ impl Notifier {
             .collect();
         paths.push((folder.to_owned(), ITSELF));
         for (path, mask) in paths {
-            if let Ok((descriptor, changes)) = shared.add(&path, mask) {
+            if let Ok((descriptor, changes, turn)) = shared.add(&path, mask) {
                 watching.descriptors.push(descriptor);
                 watching.changes.push(changes);
+                watching.turn.get_or_insert(turn);
             }
         }
         drop(shared);
@@ -98,17 +104,19 @@ impl Shared {
         &mut self,
         path: &Path,
         mask: WatchMask,
-    ) -> io::Result<(WatchDescriptor, watch::Receiver<()>)> {
+    ) -> io::Result<(WatchDescriptor, watch::Receiver<()>, Arc<Turn>)> {
         let watches = self.watches.as_mut().ok_or(io::ErrorKind::Unsupported)?;
         // The same directory gives the same descriptor.
         let descriptor = watches.add(path, mask | WatchMask::ONLYDIR)?;
         let directory = self.directories.entry(descriptor.clone());
         let directory = directory.or_insert_with(|| Directory {
             told: watch::Sender::new(()),
+            turn: Arc::default(),
             watchers: 0,
         });
         directory.watchers += 1;
-        Ok((descriptor, directory.told.subscribe()))
+        let (told, turn) = (directory.told.subscribe(), Arc::clone(&directory.turn));
+        Ok((descriptor, told, turn))
     }
 
     fn remove(&mut self, descriptor: &WatchDescriptor) {
@@ -192,9 +200,19 @@ pub struct Watching {
     shared: Arc<Mutex<Shared>>,
     descriptors: Vec<WatchDescriptor>,
     changes: Vec<watch::Receiver<()>>,
+    turn: Option<Arc<Turn>>,
 }
 
 impl Watching {
+    /// Waits for the turn to look, among all who watch the folder: one of them gives new
+    /// mail its UIDs, with the folder's lock, and the others find that done. All at once
+    /// they would wait for the lock, which can only be tried again and again. Whoever
+    /// has waited long looks anyway.
+    pub async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        let turn = Arc::clone(self.turn.as_ref()?);
+        tokio::time::timeout(TURN, turn.lock_owned()).await.ok()
+    }
+
     /// Waits until the folder may have changed.
     pub async fn changed(&mut self) {
         let patience = match self.changes.len() {
@@ -239,6 +257,8 @@ const ENTRIES: WatchMask = WatchMask::CREATE
     .union(WatchMask::MOVED_TO);
 /// What tells that the folder has another name, or is gone.
 const ITSELF: WatchMask = WatchMask::MOVE_SELF.union(WatchMask::DELETE_SELF);
+/// How long anybody waits for a turn.
+const TURN: Duration = Duration::from_secs(10);
 /// How often a folder is looked at that cannot be watched.
 const POLL: Duration = Duration::from_secs(60);
 /// How often one is looked at that can.

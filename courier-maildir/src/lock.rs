@@ -94,7 +94,7 @@ impl Lock {
 }
 
 const SHORTEST_PAUSE: Millis = Millis(10);
-const LONGEST_PAUSE: Millis = Millis(1000);
+const LONGEST_PAUSE: Millis = Millis(200);
 
 /// Makes a file and links it to the lock's name; gives its inode if that worked.
 async fn attempt(

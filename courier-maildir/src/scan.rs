@@ -115,9 +115,10 @@ pub(crate) async fn list_quiet(
     directory: &Path,
     mut show: impl FnMut(&[u8]),
 ) -> Result<Meta, DiskError> {
-    let files = |name: &[u8], kind| match is_file(kind) {
-        true => show(name),
-        false => {}
+    let files = |name: &[u8], kind| {
+        if is_file(kind) {
+            show(name);
+        }
     };
     list_kinds(disk, directory, files).await
 }

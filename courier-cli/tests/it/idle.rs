@@ -120,3 +120,22 @@ fn of_many_changes_at_once_none_is_lost() {
         }
     }
 }
+
+#[test]
+fn a_hundred_clients_are_told_of_one_message() {
+    let root = Root::new();
+    root.configure("imapd", "MAXDAEMONS=200\nMAXPERIP=200");
+    let server = Server::start_with(&root, &["imap"]);
+    let mut idle: Vec<_> = (0..100).map(|_| opened(&server)).collect();
+    for client in &mut idle {
+        client.send("i IDLE\r\n");
+        assert_eq!(client.line(), "+ entering idle mode");
+    }
+    let new = root.maildir("ann").join("new");
+    for count in 1..=5 {
+        fs::write(new.join(format!("{count}.M1P1.host")), "Subject: new\n\n").expect("written");
+        for client in &mut idle {
+            told(client, &format!("* {count} EXISTS"));
+        }
+    }
+}

@@ -248,8 +248,13 @@ impl Session {
         };
         match question {
             Output::Refresh(token) => {
+                let turn = match &self.watching {
+                    Some(watching) => watching.turn().await,
+                    None => None,
+                };
                 let begun = Instant::now();
                 let changes = mailbox.refresh().await;
+                drop(turn);
                 self.gathering = self.gathering.max(begun) + begun.elapsed() * GATHERING;
                 self.machine.refreshed(token, changes);
             }
