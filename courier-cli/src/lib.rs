@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod command;
 pub mod delivery;
+
 pub mod disk;
 pub mod failure;
 pub mod init;
@@ -25,3 +26,4 @@ pub mod routing;
 pub mod server;
 pub mod service;
 pub mod spool;
+pub mod throwaway;

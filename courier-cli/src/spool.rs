@@ -79,15 +79,20 @@ pub struct Waiting {
 
 impl Spool {
     /// Opens the journal in a directory whose parent exists, and starts its thread.
-    /// Gives the messages that wait, for the deliveries.
+    /// Gives the messages that wait, for the deliveries. Key and process of the options
+    /// are set here.
     ///
     /// # Errors
     /// If the journal is another server's, or cannot be read.
-    pub fn open(directory: &Path, disk: &StdDisk) -> Result<(Self, Vec<MessageId>), OpenError> {
+    pub fn open(
+        directory: &Path,
+        disk: &StdDisk,
+        options: Options,
+    ) -> Result<(Self, Vec<MessageId>), OpenError> {
         let options = Options {
             key: u64::from_ne_bytes(random::array()),
             process: std::process::id(),
-            ..Options::default()
+            ..options
         };
         let place = directory.to_path_buf();
         let (journal, damage) = disk.run(disk::task(|disk| async move {
