@@ -10,7 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod command;
 pub mod delivery;
-
+pub mod demo;
 pub mod disk;
 pub mod failure;
 pub mod init;
