@@ -87,13 +87,10 @@ impl Spool {
     pub fn open(
         directory: &Path,
         disk: &StdDisk,
-        options: Options,
+        mut options: Options,
     ) -> Result<(Self, Vec<MessageId>), OpenError> {
-        let options = Options {
-            key: u64::from_ne_bytes(random::array()),
-            process: std::process::id(),
-            ..options
-        };
+        options.key = u64::from_ne_bytes(random::array());
+        options.process = std::process::id();
         let place = directory.to_path_buf();
         let (journal, damage) = disk.run(disk::task(|disk| async move {
             Journal::open(&disk, place, options).await

@@ -368,7 +368,7 @@ const SEGMENT: u64 = 1 << 20;
 /// How long a message may be on its way into a maildir.
 const DELIVERY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long clients have to part.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod demo;
 mod harness;
 mod hostile;
 mod killed;
