@@ -100,6 +100,16 @@ impl Root {
         found
     }
 
+    /// Removes the messages of a user's INBOX.
+    pub(crate) fn empty(&self, user: &str) {
+        for folder in ["new", "cur"] {
+            let entries = std::fs::read_dir(self.maildir(user).join(folder)).expect("a maildir");
+            for entry in entries {
+                std::fs::remove_file(entry.expect("entry").path()).expect("removed");
+            }
+        }
+    }
+
     /// Waits until a user has so many messages.
     pub(crate) fn wait_for_messages(&self, user: &str, count: usize) -> Vec<Vec<u8>> {
         let found = within(Duration::from_secs(30), || {
