@@ -7,7 +7,7 @@ use std::sync::Arc;
 use courier_core::account::secret::Secret;
 use courier_core::address::ForwardPath;
 use courier_core::config::Service;
-use courier_core::envelope::{self, Channel, Envelope, QueueId, Source};
+use courier_core::envelope::{self, Channel, Envelope, Notify, QueueId, Source};
 use courier_core::message::header::HeaderExcess;
 use courier_core::mta::journal::AppendError;
 use courier_core::mta::trace::Received;
@@ -72,6 +72,21 @@ struct Transaction {
     incoming: Option<Incoming>,
     id: QueueId,
     at: UnixSeconds,
+}
+
+impl Transaction {
+    /// Adds a recipient, unless it would get a second copy of the same delivery: one to
+    /// the same address, asked for under the same name, or whose name nobody will hear
+    /// of (mta.md 5.4).
+    fn add(&mut self, recipient: envelope::Recipient) {
+        let nameless = recipient.notify == Notify::NEVER;
+        let known = self.recipients.iter().any(|known| {
+            known.path == recipient.path && (nameless || known.orcpt == recipient.orcpt)
+        });
+        if !known {
+            self.recipients.push(recipient);
+        }
+    }
 }
 
 impl Session {
@@ -212,7 +227,7 @@ impl Session {
             }
         }
         if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push(envelope::Recipient {
+            transaction.add(envelope::Recipient {
                 path: ForwardPath::Mailbox(mailbox),
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
