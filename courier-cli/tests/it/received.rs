@@ -59,5 +59,8 @@ fn a_recipient_that_is_named_twice_gets_one_copy() {
     root.wait_for_messages("ann", 1);
     drop(server);
     let _again = Server::start_with(&root, &["esmtp"]);
-    assert_eq!((root.messages("ann").len(), root.messages("bob").len()), (1, 2));
+    assert_eq!(
+        (root.messages("ann").len(), root.messages("bob").len()),
+        (1, 2)
+    );
 }

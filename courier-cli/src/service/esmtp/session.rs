@@ -273,19 +273,12 @@ impl Session {
 
     /// Writes a long message into its file as it comes.
     async fn spill(&mut self) {
-        let disks = self.context.disks.clone();
-        let Some(transaction) = &mut self.transaction else {
-            return;
-        };
-        if let Some(incoming) = &mut transaction.incoming
+        let disks = &self.context.disks;
+        if let Some(transaction) = &mut self.transaction
+            && let Some(incoming) = &mut transaction.incoming
             && incoming.is_full()
-            && let Err(error) = incoming.spill(&disks).await
         {
-            tracing::error!(id = %transaction.id, error = %error, "MESSAGE NOT STORED");
-            // The commit will find nothing and refuse.
-            if let Some(incoming) = transaction.incoming.take() {
-                incoming.discard(&disks).await;
-            }
+            incoming.spill(disks).await;
         }
     }
 
