@@ -87,6 +87,7 @@ impl Spool {
         let options = Options {
             key: u64::from_ne_bytes(random::array()),
             process: std::process::id(),
+            segment: segment(disk_size(directory)),
             ..Options::default()
         };
         let place = directory.to_path_buf();
@@ -190,6 +191,22 @@ impl Spool {
         let writer = writer.unwrap_or_else(PoisonError::into_inner).take();
         writer.map(JoinHandle::join);
     }
+}
+
+/// Octets that the file system of a directory, or of its parent, can hold.
+fn disk_size(directory: &Path) -> Option<u64> {
+    let here = rustix::fs::statvfs(directory);
+    let stat = here.or_else(|_| rustix::fs::statvfs(directory.parent().unwrap_or(directory)));
+    stat.ok()
+        .map(|stat| stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
+/// Length of the journal's segments. It keeps some ready: on a small disk these must
+/// not be what fills it.
+fn segment(disk: Option<u64>) -> u64 {
+    let usual = Options::default().segment;
+    let length = disk.map_or(usual, |octets| octets / 64).min(usual);
+    length.max(LEAST_SEGMENT) & !4095
 }
 
 fn out_of_threads(directory: &Path) -> disk::DiskError {
@@ -361,6 +378,8 @@ impl Writer {
     }
 }
 
+/// No segment is shorter, so that every envelope fits.
+const LEAST_SEGMENT: u64 = 4 << 20;
 /// Messages in one batch at the most.
 const BATCH: usize = 512;
 /// Outcomes do not wait for company when there are so many.
@@ -373,3 +392,24 @@ const BATCHES: u32 = 32;
 const ROOM_HOLDS: Duration = Duration::from_secs(1);
 /// Mail is refused when the disk has less room (reliability.md 1.4).
 const LEAST_ROOM: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_disk_is_not_filled_with_segments() {
+        let (mib, gib) = (1_u64 << 20, 1_u64 << 30);
+        for (disk, expected) in [
+            (None, 64 * mib),
+            (Some(1000 * gib), 64 * mib),
+            (Some(4 * gib), 64 * mib),
+            (Some(gib), 16 * mib),
+            (Some(100 * mib), 4 * mib),
+            (Some(0), 4 * mib),
+        ] {
+            assert_eq!(segment(disk), expected, "{disk:?}");
+        }
+        assert_eq!(segment(Some(gib + 70_001)) % 4096, 0);
+    }
+}
