@@ -173,6 +173,12 @@ impl Spool {
         room >= octets.saturating_mul(2).max(LEAST_ROOM)
     }
 
+    /// Whether the disk has room for this many octets at this moment.
+    #[must_use]
+    pub fn can_deliver(&self, octets: u64) -> bool {
+        self.measure() >= octets.saturating_add(LAST_ROOM)
+    }
+
     fn measure(&self) -> u64 {
         let room = match rustix::fs::statvfs(&*self.shared.directory) {
             Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
@@ -392,6 +398,8 @@ const BATCHES: u32 = 32;
 const ROOM_HOLDS: Duration = Duration::from_secs(1);
 /// Mail is refused when the disk has less room (reliability.md 1.4).
 const LEAST_ROOM: u64 = 64 << 20;
+/// A message that has come is refused when less than this would be left.
+const LAST_ROOM: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod full_disk;
 mod harness;
 mod hostile;
 mod killed;

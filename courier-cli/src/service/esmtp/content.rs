@@ -61,6 +61,15 @@ impl Incoming {
         self.memory.len() > LONGEST
     }
 
+    /// How much has come, with our trace.
+    pub(super) fn octets(&self) -> u64 {
+        let written = match self.file {
+            LongText::Open(_, octets) => octets,
+            LongText::None | LongText::Failed(_) => 0,
+        };
+        written + self.memory.len() as u64
+    }
+
     /// Writes what is in memory into the file. If that fails, [`Self::finish`] says so.
     pub(super) async fn spill(&mut self, disks: &Disks) {
         let path = self.number.path().to_path_buf();

@@ -185,6 +185,7 @@ impl Session {
     async fn sender(&mut self, sender: Sender) -> Answer {
         let size = sender.size.or(self.limit);
         if !self.context.spool.has_room(size.unwrap_or_default()) {
+            tracing::warn!(ip = %Bracketed(self.client.address()), "DISK FULL");
             return Answer::Refuse(Refusal::disk_full());
         }
         let at = crate::clock::unix_now();
@@ -290,6 +291,15 @@ impl Session {
         let Some(incoming) = transaction.incoming else {
             return Refusal::storage_failed().into();
         };
+        // The log has room of its own, but the maildirs have not: what could not be
+        // delivered is left to the client, who need not wait for our next round.
+        let copies = transaction.recipients.len() as u64;
+        let needed = incoming.octets().saturating_mul(copies);
+        if !self.context.spool.can_deliver(needed) {
+            tracing::warn!(id = %transaction.id, "DISK FULL");
+            incoming.discard(&self.context.disks).await;
+            return Refusal::disk_full().into();
+        }
         let mut envelope = Envelope::new(
             transaction.id,
             transaction.sender.path,
