@@ -23,6 +23,7 @@ pub(super) fn start(
 ) -> io::Result<JoinSet<()>> {
     let mut accepting = JoinSet::new();
     let places = Arc::new(Semaphore::new(most_sessions()));
+    let farewells = Arc::new(Semaphore::new(FAREWELLS));
     let mut admissions: Vec<(Service, Arc<Admission>)> = Vec::new();
     for listening in sockets {
         let known = admissions
@@ -40,6 +41,7 @@ pub(super) fn start(
             stopping: stopping.clone(),
             session: session.clone(),
             places: Arc::clone(&places),
+            farewells: Arc::clone(&farewells),
             admission,
         };
         accepting.spawn(acceptor.run());
@@ -63,6 +65,7 @@ struct Acceptor {
     stopping: Stopping,
     session: mpsc::Sender<()>,
     places: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
     admission: Arc<Admission>,
 }
 
@@ -100,17 +103,22 @@ impl Acceptor {
         }
     }
 
-    /// Says why, if that can be said in clear, and closes; costs no session.
+    /// Says why, if that can be said in clear, and closes; costs no session. In a flood
+    /// most are closed without a word: a farewell holds a descriptor for a moment.
     fn turn_away(&self, mut connection: Connection, machine: &Machine) {
         tracing::warn!(ip = %connection.peer.ip(), service = self.service.name(), "TOO MANY SESSIONS");
         if self.service.is_tls() {
             return;
         }
+        let Ok(farewell) = Arc::clone(&self.farewells).try_acquire_owned() else {
+            return;
+        };
         let said = machine.turning_away();
         tokio::spawn(async move {
             if connection.write_all(&said).await.is_ok() {
                 connection.close().await;
             }
+            drop(farewell);
         });
     }
 }
@@ -154,6 +162,8 @@ fn limits(settings: &Settings, service: Service) -> Limits {
     }
 }
 
+/// Clients that are told at the same time that there is no room for them.
+const FAREWELLS: usize = 32;
 /// Descriptors that are not for sessions: 64 in reserve, and those of the journal, the
-/// deliveries and the disk's threads.
+/// deliveries, the disk's threads and the farewells.
 const RESERVE: usize = 192;

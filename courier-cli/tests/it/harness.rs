@@ -100,6 +100,16 @@ impl Root {
         found
     }
 
+    /// Removes the messages of a user's INBOX.
+    pub(crate) fn empty(&self, user: &str) {
+        for folder in ["new", "cur"] {
+            let entries = std::fs::read_dir(self.maildir(user).join(folder)).expect("a maildir");
+            for entry in entries {
+                std::fs::remove_file(entry.expect("entry").path()).expect("removed");
+            }
+        }
+    }
+
     /// Waits until a user has so many messages.
     pub(crate) fn wait_for_messages(&self, user: &str, count: usize) -> Vec<Vec<u8>> {
         let found = within(Duration::from_secs(30), || {
@@ -135,9 +145,13 @@ impl Server {
         Self::spawn(command)
     }
 
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    pub(crate) fn spawn_with(mut command: Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

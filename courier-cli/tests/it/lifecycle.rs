@@ -191,6 +191,60 @@ fn without_listen_the_switched_on_services_start() {
     assert_eq!(server.address("pop3s").port(), pop3s);
 }
 
+#[test]
+fn sockets_of_a_service_manager_outlive_the_server() {
+    let root = Root::new();
+    for (name, argument) in [("esmtp", ""), ("", "--listen"), ("", "")] {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = socket.local_addr().expect("an address");
+        for file in [
+            "esmtpd-msa",
+            "esmtpd-ssl",
+            "imapd",
+            "imapd-ssl",
+            "pop3d",
+            "pop3d-ssl",
+        ] {
+            let off = [
+                "ESMTPD",
+                "ESMTPDSSL",
+                "IMAPD",
+                "IMAPDSSL",
+                "POP3D",
+                "POP3DSSL",
+            ];
+            let off = off.map(|service| format!("{service}START=NO\n")).concat();
+            root.configure(file, &off);
+        }
+        let on = format!(
+            "ESMTPDSTART=YES\nADDRESS=127.0.0.1\nPORT={}",
+            address.port()
+        );
+        root.configure("esmtpd", &on);
+        // The shell gives its number and the socket on, as a service manager does.
+        let serve = || {
+            let mut command = std::process::Command::new("sh");
+            let script =
+                "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --root \"$@\" 3<&0 0</dev/null";
+            command.args(["-c", script, env!("CARGO_BIN_EXE_courier")]);
+            command.arg(root.path()).env("LISTEN_FDNAMES", name);
+            if !argument.is_empty() {
+                command.arg(argument).arg(format!("esmtp={address}"));
+            }
+            let socket = socket.try_clone().expect("a descriptor");
+            Server::spawn_with(command, std::os::fd::OwnedFd::from(socket).into())
+        };
+        let mut server = serve();
+        assert_eq!(server.address("esmtp"), address, "{name} {argument}");
+        assert!(server.connect("esmtp").reply().starts_with("220"));
+        server.signal(Signal::TERM);
+        server.wait(Duration::from_secs(10)).expect("it ends");
+        let mut between = server.connect("esmtp");
+        let _next = serve();
+        assert!(between.reply().starts_with("220"), "nobody is refused");
+    }
+}
+
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");

@@ -8,7 +8,9 @@
 
 mod clients;
 mod demo;
+mod full_disk;
 mod harness;
 mod hostile;
 mod killed;
 mod lifecycle;
+mod received;
