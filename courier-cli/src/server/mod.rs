@@ -6,6 +6,7 @@ mod listen;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ use crate::spool::Spool;
 
 pub use listen::Listening;
 
+use listen::Predecessor;
+
 /// A configuration that was read, with its sockets bound; root, if we had it, is
 /// given up. The process still has one thread.
 #[derive(Debug)]
@@ -61,7 +64,8 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
     {
         return Err(Failure::new(Status::Configuration, error.to_string()));
     }
-    let sockets = listen::bind(&settings, listen)?;
+    let predecessor = Predecessor::of(layout, PATIENCE);
+    let sockets = listen::bind(&settings, listen, &predecessor)?;
     let mut identities = HashMap::new();
     for socket in &sockets {
         if let Some(source) = source(&settings, socket.service) {
@@ -74,6 +78,7 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
         }
     }
     root::raise_file_limit();
+    make_spool(layout)?;
     root::give_up(layout).map_err(|error| {
         Failure::new(Status::Permission, format!("cannot give up root: {error}"))
     })?;
@@ -83,6 +88,19 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
         findings,
         sockets,
         identities,
+    })
+}
+
+/// A root may consist of a distribution's `etc` and nothing else.
+fn make_spool(layout: &Layout) -> Result<(), Failure> {
+    if layout.root.is_none() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(&layout.spool);
+    made.map_err(|error| {
+        let text = format!("{}: {error}", layout.spool.display());
+        Failure::new(Status::of(&error), text)
     })
 }
 
