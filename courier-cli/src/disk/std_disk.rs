@@ -92,6 +92,7 @@ impl StdDisk {
             Op::Stat(path) => {
                 fs::symlink_metadata(path).map(|facts| Reply::Meta(open::meta(&facts)))
             }
+            Op::Resolve(path) => fs::canonicalize(path).map(Reply::Path),
             _ => self.change(op).map(|()| Reply::Done),
         };
         reply.map_err(|error| op.error(error::kind(&error)))

@@ -2,10 +2,12 @@
 
 mod accept;
 mod listen;
+mod predecessor;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use crate::service::{Context, Stopping, alpn};
 use crate::spool::Spool;
 
 pub use listen::Listening;
+use predecessor::Predecessor;
 
 /// A configuration that was read, with its sockets bound; root, if we had it, is
 /// given up. The process still has one thread.
@@ -81,7 +84,9 @@ pub fn prepare_embedded(
     {
         return Err(Failure::new(Status::Configuration, error.to_string()));
     }
-    let sockets = listen::bind(&settings, listen)?;
+    let predecessor = Predecessor::of(layout, PATIENCE);
+    let sockets = listen::bind(&settings, listen, &predecessor)?;
+    make_spool(layout)?;
     let mut identities = HashMap::new();
     for socket in &sockets {
         if let Some(source) = source(&settings, socket.service) {
@@ -100,6 +105,19 @@ pub fn prepare_embedded(
         sockets,
         identities,
         journal: journal::Options::default(),
+    })
+}
+
+/// A root may consist of a distribution's `etc` and nothing else.
+fn make_spool(layout: &Layout) -> Result<(), Failure> {
+    if layout.root.is_none() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(&layout.spool);
+    made.map_err(|error| {
+        let text = format!("{}: {error}", layout.spool.display());
+        Failure::new(Status::of(&error), text)
     })
 }
 
