@@ -96,9 +96,13 @@ impl<S: Subscriber> Layer<S> for Sink {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let word = match event.metadata().target() {
+            NOTICE => "NOTICE",
+            _ => word(level),
+        };
         let line = match self.format {
-            Format::Text => fields.text(level),
-            Format::Json => fields.json(level, SystemTime::now()),
+            Format::Text => fields.text(word),
+            Format::Json => fields.json(word, SystemTime::now()),
         };
         if self.queue.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -125,12 +129,8 @@ impl Visit for Fields {
 
 impl Fields {
     fn put(&mut self, field: &Field, mut value: String) {
-        if value.len() > VALUE_LIMIT {
-            let mut end = VALUE_LIMIT;
-            while !value.is_char_boundary(end) {
-                end -= 1;
-            }
-            value.truncate(end);
+        if field.name() != PAIRS && value.len() > VALUE_LIMIT {
+            value.truncate(cut(&value).len());
         }
         if field.name() == "message" {
             self.name = value;
@@ -139,35 +139,34 @@ impl Fields {
         }
     }
 
-    fn text(&self, level: Level) -> String {
-        let mut line = format!("{}: ", word(level));
+    fn text(&self, word: &str) -> String {
+        let mut line = format!("{word}: ");
         escape(&self.name, &mut line);
         for (name, value) in &self.values {
-            write!(line, ", {name}=").ok();
-            if value.is_empty() || value.contains(|c: char| unsafe_in_text(c)) {
-                line.push('"');
-                escape(value, &mut line);
-                line.push('"');
-            } else {
+            if *name == PAIRS {
                 line.push_str(value);
+                continue;
             }
+            write!(line, ", {name}=").ok();
+            quote(value, &mut line);
         }
         line.push('\n');
         line
     }
 
-    fn json(&self, level: Level, now: SystemTime) -> String {
+    fn json(&self, word: &str, now: SystemTime) -> String {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut line = format!(
             "{{\"time\":{}.{:03},\"level\":\"{}\",\"event\":\"",
             since.as_secs(),
             since.subsec_millis(),
-            word(level)
+            word
         );
         escape_json(&self.name, &mut line);
         line.push('"');
         for (name, value) in &self.values {
             write!(line, ",\"{name}\":\"").ok();
+            let value = value.strip_prefix(", ").unwrap_or(value);
             escape_json(value, &mut line);
             line.push('"');
         }
@@ -175,6 +174,42 @@ impl Fields {
         line
     }
 }
+
+/// Pairs whose names come from outside as well, for the value of a field `pairs`: they
+/// stand in the line as if they were fields of the event.
+#[must_use]
+pub fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut line = String::new();
+    for (name, value) in pairs {
+        line.push_str(", ");
+        quote(cut(name), &mut line);
+        line.push('=');
+        quote(cut(value), &mut line);
+    }
+    line
+}
+
+/// The value, in quotes if it needs them.
+fn quote(value: &str, line: &mut String) {
+    if value.is_empty() || value.contains(|c: char| unsafe_in_text(c)) {
+        line.push('"');
+        escape(value, line);
+        line.push('"');
+    } else {
+        line.push_str(value);
+    }
+}
+
+/// What is kept of a value.
+fn cut(value: &str) -> &str {
+    let end = value.floor_char_boundary(VALUE_LIMIT);
+    value.get(..end).unwrap_or(value)
+}
+
+/// The target of events of a level that `tracing` lacks.
+pub const NOTICE: &str = "courier::notice";
+/// The field whose value is [`pairs()`].
+const PAIRS: &str = "pairs";
 
 /// Courier's words for the levels.
 fn word(level: Level) -> &'static str {
@@ -247,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_plain_event_reads_like_couriers() {
-        let line = event("ann@example.com").text(Level::INFO);
+        let line = event("ann@example.com").text("INFO");
         assert_eq!(
             line,
             "INFO: LOGIN FAILED, user=ann@example.com, ip=[192.0.2.1]\n"
@@ -256,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_hostile_value_stays_on_its_line_and_in_its_quotes() {
-        let line = event("x\r\nINFO: LOGIN, user=\"root\"\u{202e}").text(Level::INFO);
+        let line = event("x\r\nINFO: LOGIN, user=\"root\"\u{202e}").text("INFO");
         assert_eq!(line.matches('\n').count(), 1);
         assert!(
             line.contains(r#"user="x\u{d}\u{a}INFO: LOGIN, user=\"root\"\u{202e}""#),
@@ -265,8 +300,23 @@ mod tests {
     }
 
     #[test]
+    fn pairs_from_outside_stand_beside_the_fields() {
+        let mut fields = event("ann@example.com");
+        let said = [("name", "Mutt 2"), ("a, b", "x\ny"), ("os", "")];
+        fields.values.push((PAIRS, pairs(said.into_iter())));
+        assert_eq!(
+            fields.text("INFO"),
+            "INFO: LOGIN FAILED, user=ann@example.com, ip=[192.0.2.1], \
+             name=\"Mutt 2\", \"a, b\"=\"x\\u{a}y\", os=\"\"\n"
+        );
+        let long = "\u{e9}".repeat(1000);
+        let said = [(long.as_str(), long.as_str())];
+        assert!(pairs(said.into_iter()).len() <= 2 * VALUE_LIMIT + 3);
+    }
+
+    #[test]
     fn json_escapes_what_json_must() {
-        let line = event("a\"b\\c\n").json(Level::WARN, UNIX_EPOCH);
+        let line = event("a\"b\\c\n").json("WARN", UNIX_EPOCH);
         assert_eq!(
             line,
             "{\"time\":0.000,\"level\":\"WARN\",\"event\":\"LOGIN FAILED\",\

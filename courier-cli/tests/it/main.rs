@@ -11,6 +11,8 @@ mod demo;
 mod full_disk;
 mod harness;
 mod hostile;
+mod idle;
 mod killed;
+mod killed_imap;
 mod lifecycle;
 mod received;
