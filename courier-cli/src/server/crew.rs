@@ -134,7 +134,7 @@ mod tests {
         let (said, heard) = mpsc::channel();
         crew.run(async move { said.send(7).unwrap() });
         assert_eq!(heard.recv(), Ok(7));
-        assert_eq!(crew.threads[0].sessions.load(Ordering::Relaxed), 0);
         crew.stop();
+        assert_eq!(crew.threads[0].sessions.load(Ordering::Relaxed), 0);
     }
 }
