@@ -1,6 +1,10 @@
 //! Durable accepts per second through the spool, with 1, 16 and 64 sessions that wait
 //! for their answers, beside the least that any group commit must do on the same disk:
 //! one write and one sync for all who wait, and nothing else.
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot go on has nothing to measure"
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
@@ -15,7 +19,7 @@ use courier_cli::spool::{Spool, Text};
 use courier_core::address::{ForwardPath, Mailbox, ReversePath};
 use courier_core::disk::Octets;
 use courier_core::envelope::{Channel, Envelope, Notify, QueueId, Recipient, Source};
-use courier_core::mta::journal::{Entry, Progress};
+use courier_core::mta::journal::{Entry, Options, Progress};
 use courier_core::time::UnixSeconds;
 use criterion::measurement::WallTime;
 use criterion::{
@@ -37,7 +41,12 @@ fn accept(c: &mut Criterion) {
         .worker_threads(2)
         .build()
         .expect("threads");
-    let (spool, _) = Spool::open(&folder.path().join("journal"), &StdDisk::new(16)).expect("open");
+    let (spool, _) = Spool::open(
+        &folder.path().join("journal"),
+        &StdDisk::new(16),
+        Options::default(),
+    )
+    .expect("open");
     let bare = BareLog::start(&folder.path().join("bare")).expect("a log");
     let mut group = c.benchmark_group("durable accepts");
     group

@@ -7,7 +7,6 @@
 //! goes on.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, OnceLock};
@@ -27,8 +26,14 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log of this process; a second call changes nothing.
+/// Starts the log of this process, on standard error; a second call changes nothing.
 pub fn start(format: Format) {
+    start_into(format, std::io::stderr());
+}
+
+/// Starts the log of this process in another place. Events that come together go
+/// out in one write, each whole.
+pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static) {
     let (queue, lines) = mpsc::sync_channel::<String>(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
     let sink = Sink {
@@ -56,7 +61,7 @@ pub fn start(format: Format) {
             if missing > 0 {
                 writeln!(text, "WARN: LOG, dropped={missing}").ok();
             }
-            std::io::stderr().lock().write_all(text.as_bytes()).ok();
+            out.write_all(text.as_bytes()).ok();
             for _ in 0..flushes {
                 done.send(()).ok();
             }

@@ -22,7 +22,9 @@ use rustix::fs::OFlags;
 pub fn open(path: &Path) -> io::Result<Content> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = File::options();
-    let options = options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    let options = options
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
     let file = options.open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -36,7 +38,10 @@ pub fn open(path: &Path) -> io::Result<Content> {
     Ok(Arc::new(octets))
 }
 
-#[expect(unsafe_code, reason = "mapping is unsafe: see open, which says what is risked")]
+#[expect(
+    unsafe_code,
+    reason = "mapping is unsafe: see open, which says what is risked"
+)]
 fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: files in maildirs are not changed once they have a name there.
     unsafe { Mmap::map(file) }
@@ -61,7 +66,10 @@ mod tests {
             let path = folder.path().join(length.to_string());
             let octets: Vec<u8> = (0..length).map(|n: u32| n.to_le_bytes()[0]).collect();
             fs::write(&path, &octets).expect("written");
-            assert!(text(&open(&path).expect("opened")) == octets.as_slice(), "{length}");
+            assert!(
+                text(&open(&path).expect("opened")) == octets.as_slice(),
+                "{length}"
+            );
         }
     }
 
@@ -78,7 +86,9 @@ mod tests {
         for path in [&link, &fifo, &folder.path().to_path_buf()] {
             assert!(open(path).is_err(), "{}", path.display());
         }
-        let gone = open(&folder.path().join("gone")).err().map(|error| error.kind());
+        let gone = open(&folder.path().join("gone"))
+            .err()
+            .map(|error| error.kind());
         assert_eq!(gone, Some(io::ErrorKind::NotFound));
     }
 }

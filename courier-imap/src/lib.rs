@@ -45,7 +45,7 @@
 //!         }
 //!         Output::Select(token, _mailbox, access) => {
 //!             let mut snapshot = Snapshot::new(UidValidity(NonZeroU32::MIN), Uid::new(8).unwrap());
-//!             let (uid, date) = (Uid::new(7).unwrap(), UnixSeconds(1_795_000_000));
+//!             let (uid, date) = (Uid::new(7).unwrap(), Some(UnixSeconds(1_795_000_000)));
 //!             let (flags, recent, keywords, size) = (Flags::NONE, Recent::Yes, Vec::new(), None);
 //!             snapshot.push(&Message { uid, flags, keywords, recent, size, date }).unwrap();
 //!             session.selected(token, Ok(Opened { snapshot, access }));

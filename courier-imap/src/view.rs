@@ -4,7 +4,6 @@
 //! [`View::take_expunged`]: what has gone elsewhere stays in its place, marked, until the
 //! protocol allows EXPUNGE (RFC 3501 §7.4.1). A message costs 24 octets.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
@@ -15,6 +14,10 @@ use crate::grammar::command::By;
 use crate::grammar::flag::{Flag, Flags, Keyword};
 use crate::grammar::response::Recent;
 use crate::grammar::sequence::SequenceSet;
+
+mod keywords;
+
+use keywords::{KeywordSet, KeywordTable};
 
 /// The number of a message that it keeps as long as UIDVALIDITY stays (RFC 3501 §2.3.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +54,8 @@ pub struct Message {
     pub recent: Recent,
     /// Octets with CRLF line ends, if that is known without reading the message.
     pub size: Option<u64>,
-    /// When it arrived, or what APPEND said.
-    pub date: UnixSeconds,
+    /// When it arrived, or what APPEND said, if that is known without asking the disk.
+    pub date: Option<UnixSeconds>,
 }
 
 /// The flags that a message has now.
@@ -138,6 +141,7 @@ pub struct Changes {
 /// One message. Kept small: there may be a hundred thousand of them in each session.
 #[derive(Debug, Clone)]
 struct Entry {
+    /// [`UNKNOWN_DATE`] if not known.
     date: UnixSeconds,
     uid: Uid,
     /// Octets on the wire; `u32::MAX` if not known.
@@ -153,11 +157,12 @@ const GONE: u8 = 2;
 /// In the list of changed flags.
 const CHANGED: u8 = 4;
 const UNKNOWN_SIZE: u32 = u32::MAX;
+const UNKNOWN_DATE: UnixSeconds = UnixSeconds(i64::MIN);
 
 impl Entry {
     fn new(message: &Message, keywords: &mut KeywordTable) -> Self {
         Self {
-            date: message.date,
+            date: message.date.unwrap_or(UNKNOWN_DATE),
             uid: message.uid,
             size: message.size.map_or(UNKNOWN_SIZE, as_size),
             keywords: keywords.set(&message.keywords),
@@ -214,7 +219,7 @@ impl View {
             uid_validity: snapshot.uid_validity,
             uid_next: snapshot.uid_next,
             told: snapshot.entries.len(),
-            told_keywords: snapshot.keywords.names.len(),
+            told_keywords: snapshot.keywords.names().len(),
             entries: snapshot.entries,
             keywords: snapshot.keywords,
             gone: 0,
@@ -281,7 +286,7 @@ impl View {
     /// The keywords of the mailbox.
     #[must_use]
     pub fn keywords(&self) -> &[Keyword] {
-        &self.keywords.names
+        self.keywords.names()
     }
 
     /// The largest sequence number or UID: what `*` means.
@@ -359,8 +364,16 @@ impl View {
                 self.changed.push(now.uid);
             }
         }
-        self.keywords.collect(&mut self.entries);
+        let used = self.entries.iter_mut().map(|entry| &mut entry.keywords);
+        self.keywords.collect(used);
         Some(index)
+    }
+
+    /// Notes the internal date of a message once it is known.
+    pub fn set_date(&mut self, index: usize, date: UnixSeconds) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.date = date;
+        }
     }
 
     /// Notes the size of a message once it is known.
@@ -412,7 +425,7 @@ impl View {
 
     /// Whether keywords have come up that the client has not been told of.
     pub fn take_new_keywords(&mut self) -> bool {
-        let count = self.keywords.names.len();
+        let count = self.keywords.names().len();
         count != std::mem::replace(&mut self.told_keywords, count)
     }
 
@@ -492,10 +505,10 @@ impl<'v> Seen<'v> {
         (self.entry.size != UNKNOWN_SIZE).then_some(self.entry.size)
     }
 
-    /// The internal date.
+    /// The internal date, if it is known.
     #[must_use]
-    pub fn date(&self) -> UnixSeconds {
-        self.entry.date
+    pub fn date(&self) -> Option<UnixSeconds> {
+        (self.entry.date != UNKNOWN_DATE).then_some(self.entry.date)
     }
 
     /// Whether it has been expunged, which the client does not know yet.
@@ -555,84 +568,6 @@ pub(crate) fn number(count: usize) -> u32 {
 
 fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// A combination of keywords. Mailboxes have few of them, however many messages they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct KeywordSet(u32);
-
-#[derive(Debug, Default)]
-struct KeywordTable {
-    names: Vec<Keyword>,
-    ids: HashMap<Keyword, u16>,
-    /// The combination 0 is the empty one and not in the list.
-    sets: Vec<Box<[u16]>>,
-    by_members: HashMap<Box<[u16]>, u32>,
-}
-
-impl KeywordTable {
-    /// The number of a keyword; none once there are too many to be true.
-    fn id(&mut self, keyword: &Keyword) -> Option<u16> {
-        if let Some(id) = self.ids.get(keyword) {
-            return Some(*id);
-        }
-        let id = u16::try_from(self.names.len()).ok()?;
-        self.names.push(keyword.clone());
-        self.ids.insert(keyword.clone(), id);
-        Some(id)
-    }
-
-    fn set(&mut self, keywords: &[Keyword]) -> KeywordSet {
-        if keywords.is_empty() {
-            return KeywordSet::default();
-        }
-        let mut members: SmallVec<[u16; 8]> = keywords
-            .iter()
-            .filter_map(|keyword| self.id(keyword))
-            .collect();
-        members.sort_unstable();
-        members.dedup();
-        if let Some(&set) = self.by_members.get(&*members) {
-            return KeywordSet(set);
-        }
-        let members: Box<[u16]> = members.as_slice().into();
-        self.sets.push(members.clone());
-        let set = number(self.sets.len());
-        self.by_members.insert(members, set);
-        KeywordSet(set)
-    }
-
-    fn members(&self, set: KeywordSet) -> impl Iterator<Item = &Keyword> + use<'_> {
-        let members = index(set.0).checked_sub(1).and_then(|at| self.sets.get(at));
-        members
-            .into_iter()
-            .flat_map(|members| members.iter())
-            .filter_map(|&id| self.names.get(usize::from(id)))
-    }
-
-    /// Throws out combinations that nobody has once there are many of them: a client that
-    /// sets ever new ones must not make the session grow.
-    fn collect(&mut self, entries: &mut [Entry]) {
-        if self.sets.len() < 1024 || self.sets.len() < 2 * entries.len() {
-            return;
-        }
-        let old = std::mem::take(&mut self.sets);
-        self.by_members.clear();
-        for entry in entries {
-            let Some(members) = index(entry.keywords.0)
-                .checked_sub(1)
-                .and_then(|at| old.get(at))
-            else {
-                continue;
-            };
-            let next = number(self.sets.len() + 1);
-            let set = *self.by_members.entry(members.clone()).or_insert(next);
-            if set == next {
-                self.sets.push(members.clone());
-            }
-            entry.keywords = KeywordSet(set);
-        }
-    }
 }
 
 #[cfg(test)]

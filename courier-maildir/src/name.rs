@@ -115,13 +115,6 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Seconds since 1970 at which the message came, as far as the name tells.
-    #[must_use]
-    pub fn arrival(self) -> Option<i64> {
-        let digits = self.base.split(|octet| *octet == b'.').next()?;
-        std::str::from_utf8(digits).ok()?.parse().ok()
-    }
-
     /// What makes it the same message under a changed name.
     #[must_use]
     pub const fn key(self) -> Key<'a> {

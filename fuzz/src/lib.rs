@@ -1,14 +1,37 @@
 //! The bodies of the fuzz targets: each is a function over arbitrary octets that
-//! panics when a property does not hold. `cargo test` runs them over the corpus
-//! and seeded random inputs on stable; `cargo fuzz` runs them on nightly.
+//! panics when a property does not hold.
+//!
+//! `cargo test -p courier-fuzz` runs all of them on stable over their corpus
+//! (`fuzz/corpus/NAME`) and over seeded random inputs; `cargo +nightly fuzz run
+//! NAME` searches for more.
 
 pub mod address;
 pub mod config;
 pub mod header_list;
 pub mod imap;
+pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
 pub mod mime;
 pub mod pop3;
+pub mod replay;
 pub mod smtp;
 pub mod uid_list;
+
+/// A target: its name, which is also that of its corpus, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 11] = [
+    ("address", address::run),
+    ("config", config::run),
+    ("header_list", header_list::run),
+    ("imap", imap::run),
+    ("imap_session", imap_session::run),
+    ("journal", journal::run),
+    ("maildir_name", maildir_name::run),
+    ("mime", mime::run),
+    ("pop3", pop3::run),
+    ("smtp", smtp::run),
+    ("uid_list", uid_list::run),
+];

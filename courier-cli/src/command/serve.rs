@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use courier_core::config::{Finding, Service, Severity};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Failure, Status};
 use crate::layout::Layout;
@@ -33,8 +33,9 @@ impl Serve {
             report(finding);
         }
         let server = prepared.start().inspect_err(|_| log::flush())?;
+        let signals = server.runtime().block_on(async { Signals::listen() })?;
         announce(&server)?;
-        wait(&server)?;
+        wait(&server, signals);
         server.stop();
         log::flush();
         Ok(ExitCode::SUCCESS)
@@ -48,7 +49,10 @@ fn listen(text: &str) -> Result<(Service, SocketAddr), String> {
     let known = Service::parse(service);
     let service = known.ok_or_else(|| {
         let names: Vec<_> = Service::ALL.iter().map(|service| service.name()).collect();
-        format!("there is no service {service:?}; there are {}", names.join(", "))
+        format!(
+            "there is no service {service:?}; there are {}",
+            names.join(", ")
+        )
     })?;
     let address = address
         .parse()
@@ -67,44 +71,63 @@ fn announce(server: &Server) -> Result<(), Failure> {
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match said {
         // Nobody listens, but others may want the server.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Status::Io, format!("standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Status::Io,
+            format!("standard output: {error}"),
+        )),
         _ => Ok(()),
+    }
+}
+
+/// What whoever runs the server may ask of it.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on signals do not end the process by themselves.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 }
 
 /// Waits for a signal to stop; reloads at SIGHUP. A second one to stop ends the
 /// process at once, which loses nothing that was answered.
-fn wait(server: &Server) -> Result<(), Failure> {
+fn wait(server: &Server, mut signals: Signals) {
     let runtime = server.runtime();
     runtime.block_on(async {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         loop {
             tokio::select! {
-                _ = hangup.recv() => match server.reload() {
-                    Ok(()) => tracing::info!("RELOADED"),
-                    Err(errors) => {
-                        errors.iter().for_each(report);
-                        tracing::error!("NOT RELOADED");
-                    }
-                },
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = signals.hangup.recv() => reload(server),
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
             }
         }
         tracing::info!("STOPPING");
         runtime.spawn(async move {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = signals.terminate.recv() => {}
+                _ = signals.interrupt.recv() => {}
             }
             std::process::exit(0)
         });
-        Ok(())
-    })
+    });
+}
+
+fn reload(server: &Server) {
+    match server.reload() {
+        Ok(()) => tracing::info!("RELOADED"),
+        Err(errors) => {
+            errors.iter().for_each(report);
+            tracing::error!("NOT RELOADED");
+        }
+    }
 }
 
 fn report(finding: &Finding) {

@@ -151,7 +151,9 @@ fn tells_of_errors() -> bool {
 }
 
 fn is_recent(release: &str) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 8),
         _ => false,
@@ -193,8 +195,16 @@ mod tests {
 
     #[test]
     fn releases_are_compared_by_number() {
-        assert!(["5.8.0", "5.10.0-9-amd64", "6.1", "10.0.1"].iter().all(|r| is_recent(r)));
-        assert!(!["5.7.19", "4.19.0-5-amd64", "", "x.y"].iter().any(|r| is_recent(r)));
+        assert!(
+            ["5.8.0", "5.10.0-9-amd64", "6.1", "10.0.1"]
+                .iter()
+                .all(|r| is_recent(r))
+        );
+        assert!(
+            !["5.7.19", "4.19.0-5-amd64", "", "x.y"]
+                .iter()
+                .any(|r| is_recent(r))
+        );
     }
 
     #[test]
@@ -210,7 +220,10 @@ mod tests {
             match number {
                 3 => {
                     let error = made.as_ref().unwrap_err();
-                    assert_eq!((error.kind(), &*text), (io::ErrorKind::AlreadyExists, &b"old"[..]));
+                    assert_eq!(
+                        (error.kind(), &*text),
+                        (io::ErrorKind::AlreadyExists, &b"old"[..])
+                    );
                 }
                 _ => {
                     let meta = made.as_ref().unwrap();
@@ -232,7 +245,11 @@ mod tests {
         *together.not_before.lock().unwrap() = Some(Instant::now() + REST);
         let folder = tempfile::tempdir().unwrap();
         let ops = ops(folder.path(), LEAST);
-        assert!(together.carry_out(&ops.iter().collect::<Vec<_>>()).is_none());
+        assert!(
+            together
+                .carry_out(&ops.iter().collect::<Vec<_>>())
+                .is_none()
+        );
         assert!(!folder.path().join("0").exists());
     }
 }

@@ -29,7 +29,9 @@ pub(super) fn start(
     let places = Arc::new(Semaphore::new(most_sessions()));
     let mut admissions: Vec<(Service, Arc<Admission>)> = Vec::new();
     for listening in sockets {
-        let known = admissions.iter().find(|(service, _)| *service == listening.service);
+        let known = admissions
+            .iter()
+            .find(|(service, _)| *service == listening.service);
         let admission = match known {
             Some((_, admission)) => Arc::clone(admission),
             None => Admission::new(),
@@ -165,7 +167,9 @@ fn limits(settings: &Settings, service: Service) -> Limits {
     let number = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
     Limits {
         total: number(sessions.value),
-        network: per_network.as_ref().map_or(usize::MAX, |limit| number(limit.value)),
+        network: per_network
+            .as_ref()
+            .map_or(usize::MAX, |limit| number(limit.value)),
         address: number(per_address.value),
     }
 }

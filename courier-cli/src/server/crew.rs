@@ -124,7 +124,10 @@ mod tests {
         let first = threads[0];
         assert_eq!(threads.iter().filter(|&&thread| thread == first).count(), 2);
         crew.stop();
-        assert!(waiting.into_iter().all(|go| go.send(()).is_err()), "all ended");
+        assert!(
+            waiting.into_iter().all(|go| go.send(()).is_err()),
+            "all ended"
+        );
     }
 
     #[test]

@@ -59,10 +59,7 @@ pub(super) fn bind(
     Ok(sockets)
 }
 
-fn listening(
-    service: Service,
-    socket: std::io::Result<TcpListener>,
-) -> Result<Listening, Failure> {
+fn listening(service: Service, socket: std::io::Result<TcpListener>) -> Result<Listening, Failure> {
     let socket = socket.map_err(|error| {
         let status = match error.kind() {
             std::io::ErrorKind::PermissionDenied => Status::Permission,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use courier_core::config::{self, Finding, Service, Settings, Severity};
 use courier_core::disk;
+use courier_core::mta::journal;
 use courier_maildir::name::HostName;
 use courier_maildir::writer::Writer;
 use tokio::runtime::{self, Handle, Runtime};
@@ -45,6 +46,7 @@ pub struct Prepared {
     findings: Vec<Finding>,
     sockets: Vec<Listening>,
     identities: HashMap<Service, Arc<Identity>>,
+    journal: journal::Options,
 }
 
 /// Reads the configuration, binds the sockets, and gives up root.
@@ -56,8 +58,29 @@ pub struct Prepared {
 /// If the configuration is wrong, a certificate cannot be used, or a socket cannot be
 /// bound.
 pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prepared, Failure> {
+    let prepared = prepare_embedded(layout, listen)?;
+    root::raise_file_limit();
+    root::give_up(layout).map_err(|error| {
+        Failure::new(Status::Permission, format!("cannot give up root: {error}"))
+    })?;
+    Ok(prepared)
+}
+
+/// As [`prepare`], for a server that is a part of another program, such as a test:
+/// nothing of the process changes, and it may have threads already. It serves as who
+/// it is.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_embedded(
+    layout: &Layout,
+    listen: &[(Service, SocketAddr)],
+) -> Result<Prepared, Failure> {
     let (settings, findings) = read(layout);
-    if let Some(error) = findings.iter().find(|finding| finding.severity == Severity::Error) {
+    if let Some(error) = findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
         return Err(Failure::new(Status::Configuration, error.to_string()));
     }
     let sockets = listen::bind(&settings, listen)?;
@@ -72,16 +95,13 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
             return Err(Failure::new(Status::Configuration, text));
         }
     }
-    root::raise_file_limit();
-    root::give_up(layout).map_err(|error| {
-        Failure::new(Status::Permission, format!("cannot give up root: {error}"))
-    })?;
     Ok(Prepared {
         layout: layout.clone(),
         settings,
         findings,
         sockets,
         identities,
+        journal: journal::Options::default(),
     })
 }
 
@@ -123,6 +143,16 @@ impl Prepared {
         &self.findings
     }
 
+    /// Keeps the spool's journal so, where it is begun; the key and the process are
+    /// not looked at.
+    #[must_use]
+    pub fn with_journal(self, options: journal::Options) -> Self {
+        Self {
+            journal: options,
+            ..self
+        }
+    }
+
     /// Opens the spool and starts to serve.
     ///
     /// # Errors
@@ -157,7 +187,8 @@ impl Prepared {
         });
         let host = HostName::new(&system_name());
         let writer = Writer::new(clock::now(), std::process::id(), host, MAIL_MODE);
-        let (spool, waiting) = Spool::open(&self.layout.spool.join("journal"), &disk)
+        let journal = self.layout.spool.join("journal");
+        let (spool, waiting) = Spool::open(&journal, &disk, self.journal)
             .map_err(|error| Failure::of(Status::TryLater, &error))?;
         let local = Local {
             routing: Arc::clone(&routing),
@@ -182,8 +213,12 @@ impl Prepared {
         });
         let (stopping, stops) = watch::channel(false);
         let (session, sessions) = mpsc::channel(1);
-        let addresses = self.sockets.iter().map(|s| (s.service, s.address)).collect();
         let crew = Arc::new(no_threads(Crew::start(threads()))?);
+        let addresses = self
+            .sockets
+            .iter()
+            .map(|s| (s.service, s.address))
+            .collect();
         let accepting = {
             let _runtime = crew.first().map(Handle::enter);
             accept::start(&crew, &context, self.sockets, &Stopping(stops), &session)
@@ -239,7 +274,11 @@ impl Server {
         for (service, identity) in &self.context.identities {
             let reloaded = source(&settings, *service).map(|source| identity.reload(&source));
             if let Some(Err(error)) = reloaded {
-                tracing::error!(service = service.name(), error = chain(&error), "CERTIFICATE");
+                tracing::error!(
+                    service = service.name(),
+                    error = chain(&error),
+                    "CERTIFICATE"
+                );
             }
         }
         self.context.routing.configuration.replace(settings);
@@ -249,6 +288,11 @@ impl Server {
     /// Stops: no new connections, sessions are told and may finish the message they
     /// are at, for at most 30 seconds; what is accepted stays in the journal.
     pub fn stop(self) {
+        self.stop_within(PATIENCE);
+    }
+
+    /// As [`Self::stop`], with another patience.
+    pub fn stop_within(self, patience: Duration) {
         self.stopping.send(true).ok();
         let lock = self.accepting.lock();
         let mut accepting = lock.unwrap_or_else(PoisonError::into_inner);
@@ -258,7 +302,7 @@ impl Server {
         self.runtime.block_on(async {
             while accepting.join_next().await.is_some() {}
             let ended = async { while sessions.recv().await.is_some() {} };
-            if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            if tokio::time::timeout(patience, ended).await.is_err() {
                 tracing::warn!("SESSIONS CUT OFF");
             }
         });

@@ -1,7 +1,7 @@
 //! Who a client is: its logins, what failed ones cost, and what is logged of them.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +15,13 @@ use courier_core::config::Service;
 
 use super::throttle::Throttle;
 use crate::accounts::{Answer, Conversation, LoginRules, Logins};
+use crate::net::connection::Connection;
 use crate::routing::Configuration;
 
 /// A client of one session, and who it proved to be.
 pub struct Client {
     service: Service,
-    address: IpAddr,
+    peer: SocketAddr,
     logins: Logins,
     throttle: Arc<Throttle>,
     rules: Rules,
@@ -40,7 +41,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("service", &self.service)
-            .field("address", &self.address)
+            .field("peer", &self.peer)
             .finish_non_exhaustive()
     }
 }
@@ -48,16 +49,16 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client that has not said who it is.
     #[must_use]
-    pub fn new(context: &super::Context, service: Service, address: IpAddr, tls: bool) -> Self {
+    pub fn new(context: &super::Context, service: Service, connection: &Connection) -> Self {
         Self {
             service,
-            address,
+            peer: connection.peer,
             logins: context.logins.clone(),
             throttle: Arc::clone(&context.throttle),
             rules: Rules {
                 configuration: Arc::clone(&context.routing.configuration),
                 service,
-                tls,
+                tls: connection.is_tls(),
             },
             conversation: None,
             account: None,
@@ -67,7 +68,19 @@ impl Client {
     /// Its address.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.address
+        self.peer.ip()
+    }
+
+    /// Its address and port, as the log has them.
+    #[must_use]
+    pub fn place(&self) -> (Bracketed<IpAddr>, Bracketed<u16>) {
+        (Bracketed(self.peer.ip()), Bracketed(self.peer.port()))
+    }
+
+    /// `1` if the connection is encrypted, for the log.
+    #[must_use]
+    pub fn tls_mark(&self) -> Option<u8> {
+        self.rules.tls.then_some(1)
     }
 
     /// Whether the connection is encrypted.
@@ -125,7 +138,7 @@ impl Client {
                 Verdict::Accepted
             }
             Answer::Accepted(_) | Answer::Refused => {
-                self.failed(Some(&named)).await;
+                self.failed(None, Some(&named)).await;
                 Verdict::Refused
             }
             Answer::Unavailable => Verdict::Unavailable,
@@ -148,7 +161,7 @@ impl Client {
             },
             Verdict::Refused => {
                 let named = conversation.login().map(ToString::to_string);
-                self.failed(named.as_deref()).await;
+                self.failed(Some(mechanism), named.as_deref()).await;
             }
             _ => {}
         }
@@ -156,25 +169,32 @@ impl Client {
     }
 
     fn succeeded(&mut self, mechanism: &'static str, account: Box<Account>) {
-        tracing::info!(
-            user = account.address,
-            ip = %Bracketed(self.address),
-            service = self.service.name(),
-            method = mechanism,
-            tls = self.rules.tls,
-            "LOGIN"
-        );
+        let (ip, port) = self.place();
+        let user = account.address.as_str();
+        let tls = self.tls_mark();
+        // The lines of Courier's servers, which log analysers match.
+        match self.service {
+            Service::Imap | Service::Imaps => {
+                tracing::info!(user, %ip, %port, protocol = "IMAP", starttls = tls, "LOGIN");
+            }
+            Service::Pop3 | Service::Pop3s => tracing::info!(user, %ip, %port, stls = tls, "LOGIN"),
+            Service::Esmtp | Service::Submission | Service::Smtps => {
+                tracing::info!(user, %ip, %port, method = mechanism, starttls = tls, "LOGIN");
+            }
+        }
         self.account = Some((mechanism, account));
     }
 
-    async fn failed(&self, named: Option<&str>) {
-        let wait = self.throttle.failed(self.address, named, Instant::now());
-        tracing::info!(
-            user = named.unwrap_or_default(),
-            ip = %Bracketed(self.address),
-            service = self.service.name(),
-            "LOGIN FAILED"
-        );
+    async fn failed(&self, method: Option<Mechanism>, user: Option<&str>) {
+        let wait = self.throttle.failed(self.peer.ip(), user, Instant::now());
+        let (ip, port) = self.place();
+        let service = self.service.name();
+        match method {
+            None => tracing::info!(user, %ip, %port, service, "LOGIN FAILED"),
+            Some(method) => {
+                tracing::info!(method = method.name(), %ip, %port, user, service, "LOGIN FAILED");
+            }
+        }
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -196,11 +216,11 @@ impl LoginRules for Rules {
     }
 }
 
-/// An address as Courier's log has it: `[192.0.2.1]`.
+/// An address or a port as Courier's log has it: `[192.0.2.1]`.
 #[derive(Debug, Clone, Copy)]
-pub struct Bracketed(pub IpAddr);
+pub struct Bracketed<T>(pub T);
 
-impl fmt::Display for Bracketed {
+impl<T: fmt::Display> fmt::Display for Bracketed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}]", self.0)
     }

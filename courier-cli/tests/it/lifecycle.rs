@@ -164,20 +164,21 @@ fn a_hangup_reloads_and_a_broken_configuration_changes_nothing() {
 #[test]
 fn without_listen_the_switched_on_services_start() {
     let root = Root::new();
-    for file in [
-        "esmtpd",
-        "esmtpd-msa",
-        "esmtpd-ssl",
-        "imapd",
-        "imapd-ssl",
-        "pop3d",
-        "pop3d-ssl",
+    for (file, switch) in [
+        ("esmtpd", "ESMTPDSTART"),
+        ("esmtpd-msa", "ESMTPDSTART"),
+        ("esmtpd-ssl", "ESMTPDSSLSTART"),
+        ("imapd", "IMAPDSTART"),
+        ("imapd-ssl", "IMAPDSSLSTART"),
+        ("pop3d", "POP3DSTART"),
+        ("pop3d-ssl", "POP3DSSLSTART"),
     ] {
-        root.configure(
-            file,
-            "ESMTPDSTART=NO\nESMTPDSSLSTART=NO\nIMAPDSTART=NO\nIMAPDSSLSTART=NO\n\
-             POP3DSTART=NO\nPOP3DSSLSTART=NO\nADDRESS=127.0.0.1\nSSLADDRESS=127.0.0.1",
-        );
+        let address = if file.ends_with("-ssl") {
+            "SSLADDRESS"
+        } else {
+            "ADDRESS"
+        };
+        root.configure(file, &format!("{switch}=NO\n{address}=127.0.0.1"));
     }
     let (imap, pop3s) = (free_port(), free_port());
     root.configure("imapd", &format!("IMAPDSTART=YES\nPORT={imap}"));

@@ -1,7 +1,13 @@
 //! The built programs, run as a user runs them: in throw-away roots, on free
 //! loopback ports, against real clients where those are installed.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "these are tests, also where a function of theirs has no attribute"
+)]
 
 mod clients;
+mod demo;
 mod harness;
 mod hostile;
 mod killed;

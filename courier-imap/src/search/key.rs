@@ -102,12 +102,22 @@ impl Key {
     /// Whether the key, or one inside it, is about the size.
     #[must_use]
     pub fn needs_size(&self) -> bool {
+        self.any(|key| matches!(key, Self::Larger(_) | Self::Smaller(_)))
+    }
+
+    /// Whether the key, or one inside it, is about the internal date.
+    #[must_use]
+    pub fn needs_date(&self) -> bool {
+        self.any(|key| matches!(key, Self::Before(_) | Self::On(_) | Self::Since(_)))
+    }
+
+    /// Whether this holds of the key or of one inside it.
+    fn any(&self, holds: fn(&Self) -> bool) -> bool {
         match self {
-            Self::Larger(_) | Self::Smaller(_) => true,
-            Self::Not(key) => key.needs_size(),
-            Self::Or(one, other) => one.needs_size() || other.needs_size(),
-            Self::And(keys) => keys.iter().any(Self::needs_size),
-            _ => false,
+            Self::Not(key) => key.any(holds),
+            Self::Or(one, other) => one.any(holds) || other.any(holds),
+            Self::And(keys) => keys.iter().any(|key| key.any(holds)),
+            key => holds(key),
         }
     }
 }
@@ -189,8 +199,10 @@ mod tests {
                 Key::Body(Text::new("x")),
             ])))),
         );
-        assert!(key.needs_content() && !key.needs_size());
+        assert!(key.needs_content() && !key.needs_size() && !key.needs_date());
         assert!(Key::Not(Box::new(Key::Larger(5))).needs_size());
+        let since = Key::Since(Date::new(2024, 7, 1).unwrap());
+        assert!(Key::And(vec![Key::All, Key::Not(Box::new(since))]).needs_date());
         assert!(!Key::Flag(Flag::Seen).needs_content());
     }
 }

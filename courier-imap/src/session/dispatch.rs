@@ -77,8 +77,9 @@ fn start(core: &mut Core, command: Command<'_>) -> Result<Begin, Reply> {
         Command::Namespace => Begin::Done(core.namespace()),
         Command::Select { mailbox, access } => {
             // RFC 3501 §6.3.1: the old mailbox is closed even if the new one is not opened.
+            let mailbox = name(&mailbox).inspect_err(|_| core.deselect())?;
             core.mailbox = None;
-            job(select::Select::new(core, name(&mailbox), access)?)
+            job(select::Select::new(mailbox, access))
         }
         Command::Create(mailbox) => folders::create(&mailbox)?,
         Command::Delete(mailbox) => folders::delete(core, &mailbox)?,

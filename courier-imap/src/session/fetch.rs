@@ -6,7 +6,8 @@ use std::sync::Arc;
 use courier_core::message::{self, Structure, header, wire};
 
 use super::output::{
-    Batch, Contents, FetchRequest, Fetched, MOST_FETCHED, Need, Output, Refusal, StoreRequest,
+    Batch, Contents, FetchRequest, Fetched, MOST_DATED, MOST_FETCHED, Need, Output, Refusal,
+    StoreRequest,
 };
 use super::reply::Reply;
 use super::store::news;
@@ -21,7 +22,7 @@ use crate::grammar::response;
 use crate::grammar::sequence::SequenceSet;
 use crate::section::{self, Piece};
 use crate::structure::{self, Detail, Revision};
-use crate::view::{News, Selection, Uid, number};
+use crate::view::{News, Seen, Selection, Uid, number};
 
 /// The messages that a set names; numbers that are not there draw a warning.
 pub(super) fn select(core: &mut Core, set: &SequenceSet, by: By) -> Selection {
@@ -111,7 +112,11 @@ impl Fetch {
         };
         let mut asked = Vec::new();
         let mut uids = Vec::new();
-        while uids.len() < MOST_FETCHED {
+        let most = match self.need {
+            Some(Need::Date) => MOST_DATED,
+            _ => MOST_FETCHED,
+        };
+        while uids.len() < most {
             if core.out.is_full() && uids.is_empty() {
                 return Progress::Full;
             }
@@ -121,12 +126,7 @@ impl Fetch {
             let Some(message) = mailbox.view.at(index) else {
                 break;
             };
-            let known = match self.need {
-                None => true,
-                Some(Need::Size) => message.size().is_some(),
-                Some(_) => false,
-            };
-            if !known {
+            if !self.is_known(&message) {
                 asked.push(index);
                 uids.push(message.uid());
                 self.selection.next();
@@ -154,6 +154,19 @@ impl Fetch {
         core.ask(|token| Output::Fetch(token, FetchRequest { uids, need }))
     }
 
+    /// Whether the view has all that is to be told of a message.
+    fn is_known(&self, message: &Seen<'_>) -> bool {
+        let wants = |attribute| self.items.attributes.contains(attribute);
+        match self.need {
+            None => true,
+            Some(Need::Date | Need::Size) => {
+                (!wants(Attribute::InternalDate) || message.date().is_some())
+                    && (!wants(Attribute::Size) || message.size().is_some())
+            }
+            Some(Need::Content | Need::Structure) => false,
+        }
+    }
+
     fn end(&self) -> Progress {
         let reply = match (self.trouble, self.by) {
             (None, _) => Reply::ok("FETCH completed."),
@@ -178,10 +191,11 @@ impl Fetch {
                 Some(Fetched::Message(contents)) => {
                     let has_what_is_needed = match self.need {
                         Some(Need::Content | Need::Structure) => contents.content.is_some(),
+                        Some(Need::Date) => contents.date.is_some(),
                         _ => contents.size.is_some() || contents.content.is_some(),
                     };
                     if has_what_is_needed {
-                        note_size(core, index, &contents);
+                        note_facts(core, index, &contents);
                         self.ready.push_back(Ready {
                             index,
                             contents,
@@ -264,12 +278,6 @@ impl Fetch {
         let Some(message) = mailbox.view.at(ready.index) else {
             return;
         };
-        let content = ready
-            .contents
-            .content
-            .as_deref()
-            .map(AsRef::as_ref)
-            .unwrap_or_default();
         let mut first = true;
         for attribute in Attribute::ALL {
             let echo = attribute == Attribute::Flags && ready.echo;
@@ -279,33 +287,7 @@ impl Fetch {
             if !std::mem::replace(&mut first, false) {
                 out.push(b' ');
             }
-            match attribute {
-                Attribute::Uid => {
-                    out.extend_from_slice(b"UID ");
-                    response::number(out, message.uid().get().into());
-                }
-                Attribute::Flags => write_flags(out, &message),
-                Attribute::InternalDate => {
-                    out.extend_from_slice(b"INTERNALDATE ");
-                    DateTime(message.date()).write(out);
-                }
-                Attribute::Size => {
-                    out.extend_from_slice(b"RFC822.SIZE ");
-                    response::number(out, message.size().unwrap_or(0).into());
-                }
-                Attribute::Envelope => {
-                    out.extend_from_slice(b"ENVELOPE ");
-                    out.extend_from_slice(&envelope::envelope(content));
-                }
-                Attribute::Body => {
-                    out.extend_from_slice(b"BODY ");
-                    write_structure(out, content, &ready.contents, Detail::Body);
-                }
-                Attribute::BodyStructure => {
-                    out.extend_from_slice(b"BODYSTRUCTURE ");
-                    write_structure(out, content, &ready.contents, Detail::BodyStructure);
-                }
-            }
+            write_attribute(out, attribute, &message, &ready.contents);
         }
         if !self.items.texts.is_empty() && !first {
             out.push(b' ');
@@ -358,7 +340,8 @@ fn need(items: &Items) -> Option<Need> {
         Attribute::Size => Some(Need::Size),
         Attribute::Envelope => Some(Need::Content),
         Attribute::Body | Attribute::BodyStructure => Some(Need::Structure),
-        Attribute::Uid | Attribute::Flags | Attribute::InternalDate => None,
+        Attribute::InternalDate => Some(Need::Date),
+        Attribute::Uid | Attribute::Flags => None,
     };
     let attributes = Attribute::ALL
         .into_iter()
@@ -373,11 +356,15 @@ fn need(items: &Items) -> Option<Need> {
     attributes.filter_map(of_attribute).chain(texts).max()
 }
 
-/// RFC822.SIZE and the length of BODY[] must agree, so the content has the last word.
-fn note_size(core: &mut Core, index: usize, contents: &Contents) {
+/// Keeps what the host has told. RFC822.SIZE and the length of BODY[] must agree, so the
+/// content has the last word.
+fn note_facts(core: &mut Core, index: usize, contents: &Contents) {
     let Some(mailbox) = &mut core.mailbox else {
         return;
     };
+    if let Some(date) = contents.date {
+        mailbox.view.set_date(index, date);
+    }
     let counted = match (&contents.structure, &contents.content, contents.size) {
         (Some(structure), ..) => Some(structure.size().wire()),
         (None, _, Some(size)) => Some(size),
@@ -390,6 +377,44 @@ fn note_size(core: &mut Core, index: usize, contents: &Contents) {
     };
     if let Some(size) = counted {
         mailbox.view.set_size(index, size);
+    }
+}
+
+/// A fact about a message, with its name.
+fn write_attribute(
+    out: &mut Vec<u8>,
+    attribute: Attribute,
+    message: &Seen<'_>,
+    contents: &Contents,
+) {
+    let content = contents.content.as_deref().map(AsRef::as_ref);
+    let content = content.unwrap_or_default();
+    match attribute {
+        Attribute::Uid => {
+            out.extend_from_slice(b"UID ");
+            response::number(out, message.uid().get().into());
+        }
+        Attribute::Flags => write_flags(out, message),
+        Attribute::InternalDate => {
+            out.extend_from_slice(b"INTERNALDATE ");
+            DateTime(message.date().unwrap_or_default()).write(out);
+        }
+        Attribute::Size => {
+            out.extend_from_slice(b"RFC822.SIZE ");
+            response::number(out, message.size().unwrap_or(0).into());
+        }
+        Attribute::Envelope => {
+            out.extend_from_slice(b"ENVELOPE ");
+            out.extend_from_slice(&envelope::envelope(content));
+        }
+        Attribute::Body => {
+            out.extend_from_slice(b"BODY ");
+            write_structure(out, content, contents, Detail::Body);
+        }
+        Attribute::BodyStructure => {
+            out.extend_from_slice(b"BODYSTRUCTURE ");
+            write_structure(out, content, contents, Detail::BodyStructure);
+        }
     }
 }
 

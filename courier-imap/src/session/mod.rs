@@ -334,6 +334,10 @@ impl Session {
     }
 
     fn job_input<'b>(&mut self, input: &'b [u8]) -> Turn<'b> {
+        // What the client is told comes before what it says next, however early it says it.
+        if !self.core.out.is_empty() {
+            return Turn::Emit(0, self.core.flush_or(|_| Output::Write));
+        }
         let intake = match self.job.as_mut() {
             Some(job) => job.input(&mut self.core, input),
             None => Intake::Need(0),

@@ -255,8 +255,10 @@ pub struct Opened {
     pub access: Access,
 }
 
-/// The most messages of one [`Output::Fetch`].
+/// The most messages of one [`Output::Fetch`] for their sizes or texts.
 pub const MOST_FETCHED: usize = 32;
+/// The most messages of one [`Output::Fetch`] for nothing but their dates.
+pub const MOST_DATED: usize = 1000;
 /// The most messages of one [`Output::Store`].
 pub const MOST_STORED: usize = 1000;
 /// The most messages of one [`Output::Search`].
@@ -265,15 +267,17 @@ pub const MOST_SEARCHED: usize = 128;
 /// What is wanted of some messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
-    /// Which, at most [`MOST_FETCHED`].
+    /// Which, at most [`MOST_FETCHED`], or [`MOST_DATED`] for [`Need::Date`].
     pub uids: Vec<Uid>,
     /// What of each.
     pub need: Need,
 }
 
-/// What is wanted of a message.
+/// What is wanted of a message; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
+    /// Its internal date.
+    Date,
     /// Its size on the wire.
     Size,
     /// Its octets.
@@ -297,6 +301,8 @@ pub enum Fetched {
 /// the session, on the thread that polls it.
 #[derive(Default)]
 pub struct Contents {
+    /// The internal date.
+    pub date: Option<UnixSeconds>,
     /// Octets with CRLF line ends.
     pub size: Option<u64>,
     /// The stored octets.
@@ -308,6 +314,7 @@ pub struct Contents {
 impl std::fmt::Debug for Contents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Contents")
+            .field("date", &self.date)
             .field("size", &self.size)
             .field(
                 "content",

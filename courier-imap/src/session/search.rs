@@ -9,8 +9,8 @@ use std::sync::Arc;
 use courier_core::message::date::Date;
 
 use super::output::{
-    Contents, FetchRequest, Fetched, MOST_FETCHED, MOST_SEARCHED, Need, Output, Refusal,
-    SearchRequest,
+    Contents, FetchRequest, Fetched, MOST_DATED, MOST_FETCHED, MOST_SEARCHED, Need, Output,
+    Refusal, SearchRequest,
 };
 use super::reply::Reply;
 use super::store::news;
@@ -28,8 +28,9 @@ pub(super) struct Search {
     /// What `*` means.
     largest: (u32, u32),
     rest: Selection,
-    /// Messages whose size is not known although the key asks for it.
-    unsized_messages: Option<Selection>,
+    /// What the key asks for beyond flags and numbers, and the messages of which it may
+    /// not be known.
+    lacking: Option<(Need, Selection)>,
     state: State,
     begun: bool,
 }
@@ -37,7 +38,7 @@ pub(super) struct Search {
 #[derive(Debug)]
 enum State {
     Look,
-    AskedSizes(Vec<usize>),
+    AskedFacts(Vec<usize>),
     AskedHost,
     /// Found, in ascending order.
     Telling(VecDeque<u32>),
@@ -50,7 +51,7 @@ impl Search {
         let rest = view.map(Selection::all).unwrap_or_default();
         let largest = |by| view.map_or(0, |view| view.largest(by));
         Self {
-            unsized_messages: key.needs_size().then(|| rest.clone()),
+            lacking: need(&key).map(|need| (need, rest.clone())),
             largest: (largest(By::Sequence), largest(By::Uid)),
             key,
             by,
@@ -60,26 +61,31 @@ impl Search {
         }
     }
 
-    /// Asks for sizes that are missing; none if there are none.
-    fn ask_sizes(&mut self, core: &mut Core) -> Option<Progress> {
+    /// Asks for dates and sizes that are missing; none if there are none.
+    fn ask_facts(&mut self, core: &mut Core) -> Option<Progress> {
         let view = &core.mailbox.as_ref()?.view;
-        let missing = self.unsized_messages.as_mut()?;
-        let unknown = |index: &usize| view.at(*index).is_some_and(|m| m.size().is_none());
-        let indices: Vec<usize> = missing
-            .by_ref()
-            .filter(unknown)
-            .take(MOST_FETCHED)
-            .collect();
+        let (need, rest) = self.lacking.as_mut()?;
+        let (need, dated) = (*need, self.key.needs_date());
+        let unknown = |index: &usize| {
+            view.at(*index).is_some_and(|message| match need {
+                Need::Date => message.date().is_none(),
+                _ => message.size().is_none() || (dated && message.date().is_none()),
+            })
+        };
+        let most = match need {
+            Need::Date => MOST_DATED,
+            _ => MOST_FETCHED,
+        };
+        let indices: Vec<usize> = rest.by_ref().filter(unknown).take(most).collect();
         if indices.is_empty() {
-            self.unsized_messages = None;
+            self.lacking = None;
             return None;
         }
         let uids = indices
             .iter()
             .filter_map(|index| Some(view.at(*index)?.uid()))
             .collect();
-        self.state = State::AskedSizes(indices);
-        let need = Need::Size;
+        self.state = State::AskedFacts(indices);
         Some(core.ask(|token| Output::Fetch(token, FetchRequest { uids, need })))
     }
 
@@ -152,7 +158,7 @@ impl Search {
     /// What the view knows of a key. Walks it by recursion: it is at most 50 deep.
     fn decide(&self, key: &Key, index: usize, message: &Seen<'_>) -> Decision {
         let size = u64::from(message.size().unwrap_or(0));
-        let day = || Date::of(message.date());
+        let day = || Date::of(message.date().unwrap_or_default());
         let recent = message.recent() == response::Recent::Yes;
         let known = match key {
             Key::All => true,
@@ -198,6 +204,15 @@ impl Search {
     }
 }
 
+/// What the view must know of each message before it can decide.
+fn need(key: &Key) -> Option<Need> {
+    match (key.needs_size(), key.needs_date()) {
+        (true, _) => Some(Need::Size),
+        (false, true) => Some(Need::Date),
+        (false, false) => None,
+    }
+}
+
 /// Whether a message is meant, or what its content has to decide.
 enum Decision {
     Yes,
@@ -236,20 +251,23 @@ fn tell(out: &mut Vec<u8>, number: u32) {
 impl Job for Search {
     fn run(&mut self, core: &mut Core) -> Progress {
         match &mut self.state {
-            State::Look => match self.ask_sizes(core) {
+            State::Look => match self.ask_facts(core) {
                 Some(progress) => progress,
                 None => self.look(core),
             },
-            State::AskedSizes(indices) => {
-                if let (Some(Answer::Fetched(sizes)), Some(mailbox)) =
+            State::AskedFacts(indices) => {
+                if let (Some(Answer::Fetched(facts)), Some(mailbox)) =
                     (core.take_answer(), &mut core.mailbox)
                 {
-                    for (&index, fetched) in indices.iter().zip(sizes) {
-                        if let Fetched::Message(Contents {
-                            size: Some(size), ..
-                        }) = fetched
-                        {
+                    for (&index, fetched) in indices.iter().zip(facts) {
+                        let Fetched::Message(Contents { size, date, .. }) = fetched else {
+                            continue;
+                        };
+                        if let Some(size) = size {
                             mailbox.view.set_size(index, size);
+                        }
+                        if let Some(date) = date {
+                            mailbox.view.set_date(index, date);
                         }
                     }
                 }

@@ -17,18 +17,13 @@ pub(super) struct Select {
 }
 
 impl Select {
-    pub(super) fn new(
-        core: &mut Core,
-        mailbox: Result<MailboxName, Reply>,
-        access: Access,
-    ) -> Result<Self, Reply> {
-        let mailbox = mailbox.inspect_err(|_| core.question = Some(Output::Deselect))?;
+    pub(super) fn new(mailbox: MailboxName, access: Access) -> Self {
         let asked = false;
-        Ok(Self {
+        Self {
             mailbox,
             access,
             asked,
-        })
+        }
     }
 }
 

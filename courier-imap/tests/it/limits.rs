@@ -32,7 +32,7 @@ fn large() -> Snapshot {
             keywords: Vec::new(),
             recent: Recent::No,
             size: Some(1000),
-            date: courier_core::time::UnixSeconds(0),
+            date: Some(courier_core::time::UnixSeconds(0)),
         };
         snapshot.push(&message).unwrap();
     }

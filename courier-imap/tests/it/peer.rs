@@ -11,7 +11,7 @@
 //! | `status NAME` | `MESSAGES RECENT UNSEEN UIDNEXT UIDVALIDITY` |
 //! | `select NAME rw`, `select NAME ro` | `UIDVALIDITY UIDNEXT [ro] [keyword …]; MESSAGE; …` |
 //! | `refresh` | `new MESSAGE; gone UID; flags UID FLAG …; …` |
-//! | `fetch size\|content\|structure UID …` | a list parted by ` \| `: `gone`, `failed REFUSAL`, `size N`, `scanned TEXT`, `text TEXT` |
+//! | `fetch date\|size\|content\|structure UID …` | a list parted by ` \| `: `gone`, `failed REFUSAL`, `date N`, `size N`, `scanned TEXT`, `text TEXT` |
 //! | `store +\|-\|= (FLAGS) UID … more\|last` | `UID FLAG …; …` |
 //! | `search UID … for KEY` | `UID …` |
 //! | `expunge UID …` | `UID …` |
@@ -20,7 +20,7 @@
 //! | `finish` | `UIDVALIDITY UID` |
 //! | `deselect`, `abandoned`, `id F=V …` | none |
 //!
-//! MESSAGE is `UID [FLAG …] [KEYWORD …] [recent] [size=N] [date=N]`. In place of any answer
+//! MESSAGE is `UID [FLAG …] [KEYWORD …] [recent] [size=N] [date=N|date=?]`. In place of any answer
 //! the name of a [`Refusal`] may stand.
 
 use std::sync::Arc;
@@ -94,7 +94,8 @@ fn settings(text: &str) -> (Settings, Transport) {
 }
 
 impl Scripted {
-    pub(crate) fn new(text: &str, login: bool) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
+        let login = !text.starts_with("# before login");
         let (settings, transport) = settings(text);
         let mut session = if login {
             Session::preauthenticated(Arc::new(settings), transport)
@@ -387,7 +388,7 @@ fn message(text: &str) -> Message {
         keywords: Vec::new(),
         recent: Recent::No,
         size: None,
-        date: UnixSeconds(0),
+        date: Some(UnixSeconds(0)),
     };
     for word in words {
         if let Some(flag) = flag(word) {
@@ -395,7 +396,7 @@ fn message(text: &str) -> Message {
         } else if let Some(size) = word.strip_prefix("size=") {
             message.size = Some(size.parse().unwrap());
         } else if let Some(date) = word.strip_prefix("date=") {
-            message.date = UnixSeconds(date.parse().unwrap());
+            message.date = date.parse().ok().map(UnixSeconds);
         } else if word == "recent" {
             message.recent = Recent::Yes;
         } else {
@@ -485,7 +486,11 @@ fn fetched(text: &str) -> Vec<Fetched> {
                     &message::Limits::default(),
                 ))),
                 content: Some(Arc::new(octets) as Content),
-                size: None,
+                ..Contents::default()
+            },
+            "date" => Contents {
+                date: Some(UnixSeconds(rest.parse().unwrap())),
+                ..Contents::default()
             },
             // A text of so many lines of ten octets, which grow by one each.
             "lines" => {

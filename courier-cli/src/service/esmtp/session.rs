@@ -46,7 +46,7 @@ pub async fn serve(
         limit: settings.limits.message,
         server: Server::new(settings, transport),
         service,
-        client: Client::new(&context, service, connection.peer.ip(), connection.is_tls()),
+        client: Client::new(&context, service, &connection),
         context,
         transaction: None,
     };

@@ -94,7 +94,11 @@ impl Incoming {
                 None => {
                     let path = path.join(name);
                     let mut options = File::options();
-                    let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+                    let file = options
+                        .write(true)
+                        .create_new(true)
+                        .mode(0o600)
+                        .open(&path)?;
                     (path, file)
                 }
             };

@@ -1,7 +1,6 @@
 //! The words of the maildir in those of IMAP, and the other way round.
 
 use courier_core::disk::{DiskError, DiskErrorKind};
-use courier_core::time::UnixSeconds;
 use courier_imap::grammar::flag::{Flag, Flags, Keyword};
 use courier_imap::grammar::mailbox_name::MailboxName;
 use courier_imap::grammar::response::Recent;
@@ -34,12 +33,14 @@ pub(super) fn flags(letters: Letters) -> Flags {
 }
 
 pub(super) fn letters(flags: Flags) -> Letters {
-    LETTERS.iter().fold(Letters::NONE, |letters, (flag, letter)| {
-        match flags.contains(*flag) {
-            true => letters.with(*letter),
-            false => letters,
-        }
-    })
+    LETTERS
+        .iter()
+        .fold(Letters::NONE, |letters, (flag, letter)| {
+            match flags.contains(*flag) {
+                true => letters.with(*letter),
+                false => letters,
+            }
+        })
 }
 
 /// Keywords that IMAP cannot say are left out; other software put them there.
@@ -52,7 +53,9 @@ pub(super) fn keywords<'a>(words: impl Iterator<Item = &'a Word>) -> Vec<Keyword
 pub(super) fn words<'a>(
     keywords: impl IntoIterator<Item = &'a Keyword>,
 ) -> Result<Vec<Word>, Refusal> {
-    let words = keywords.into_iter().map(|keyword| Word::parse(keyword.as_str()));
+    let words = keywords
+        .into_iter()
+        .map(|keyword| Word::parse(keyword.as_str()));
     words.collect::<Result<_, _>>().map_err(|_| Refusal::Limit)
 }
 
@@ -62,7 +65,9 @@ pub(super) fn uid(uid: uid_list::Uid) -> Option<Uid> {
 }
 
 pub(super) fn uids_here(uids: &[Uid]) -> Vec<uid_list::Uid> {
-    uids.iter().filter_map(|uid| uid_list::Uid::new(uid.get())).collect()
+    uids.iter()
+        .filter_map(|uid| uid_list::Uid::new(uid.get()))
+        .collect()
 }
 
 pub(super) fn uids(uids: &[uid_list::Uid]) -> Vec<Uid> {
@@ -83,7 +88,8 @@ pub(super) fn message(message: mailbox::Message<'_>) -> Option<Message> {
             false => Recent::No,
         },
         size: message.wire_size(),
-        date: UnixSeconds(message.name().arrival().unwrap_or_default()),
+        // The file has it, and to ask for it costs more than the name.
+        date: None,
     })
 }
 

@@ -37,18 +37,24 @@ impl Folders {
         });
         let (folders, subscribed) = self.disks.run(listing).await;
         let folders = folders.map_err(|error| folder_refusal(&error))?;
-        let there = folders.iter().filter_map(|folder| mailbox_name(&folder.name));
+        let there = folders
+            .iter()
+            .filter_map(|folder| mailbox_name(&folder.name));
         let folder = |name, kind| Folder {
             name,
             kind,
             mark: Mark::Unknown,
         };
         let Some(subscribed) = subscribed else {
-            return Ok(there.map(|name| folder(name, FolderKind::Mailbox)).collect());
+            return Ok(there
+                .map(|name| folder(name, FolderKind::Mailbox))
+                .collect());
         };
         let there: BTreeSet<String> = there.map(|name| name.as_str().to_owned()).collect();
         let subscribed = subscribed.map_err(|error| subscription_refusal(&error))?;
-        let names = subscribed.iter().filter_map(|name| MailboxName::parse(name).ok());
+        let names = subscribed
+            .iter()
+            .filter_map(|name| MailboxName::parse(name).ok());
         let subscribed = names.map(|name| {
             let kind = match there.contains(name.as_str()) {
                 true => FolderKind::Mailbox,
@@ -75,10 +81,12 @@ impl Folders {
             FolderChange::Rename { from, to } => self.rename(&from, &to).await,
             FolderChange::Subscribe(name) => {
                 self.locate(&name).await?;
-                self.subscriptions(vec![Subscription::Add(name.as_str().to_owned())]).await
+                self.subscriptions(vec![Subscription::Add(name.as_str().to_owned())])
+                    .await
             }
             FolderChange::Unsubscribe(name) => {
-                self.subscriptions(vec![Subscription::Remove(name.as_str().to_owned())]).await
+                self.subscriptions(vec![Subscription::Remove(name.as_str().to_owned())])
+                    .await
             }
         }
     }
@@ -90,9 +98,8 @@ impl Folders {
             false => return Err(Refusal::Cannot),
         };
         let (maildir, writer) = (self.maildir.clone(), self.writer.at(clock::now()));
-        let create = disk::task(|disk| async move {
-            folder::create(&disk, &maildir, &name, &writer).await
-        });
+        let create =
+            disk::task(|disk| async move { folder::create(&disk, &maildir, &name, &writer).await });
         let created = self.disks.run(create).await;
         created.map(drop).map_err(|error| folder_refusal(&error))
     }
@@ -100,12 +107,14 @@ impl Folders {
     async fn delete(&self, name: &MailboxName) -> Result<(), Refusal> {
         let (maildir, writer) = (self.maildir.clone(), self.writer.at(clock::now()));
         let folder = folder_name(name)?;
-        let delete = disk::task(|disk| async move {
-            folder::delete(&disk, &maildir, &folder, &writer).await
-        });
+        let delete =
+            disk::task(
+                |disk| async move { folder::delete(&disk, &maildir, &folder, &writer).await },
+            );
         let deleted = self.disks.run(delete).await;
         deleted.map_err(|error| folder_refusal(&error))?;
-        self.subscriptions(vec![Subscription::Remove(name.as_str().to_owned())]).await
+        self.subscriptions(vec![Subscription::Remove(name.as_str().to_owned())])
+            .await
     }
 
     async fn rename(&self, from: &MailboxName, to: &MailboxName) -> Result<(), Refusal> {
@@ -115,9 +124,10 @@ impl Folders {
             true => folder_name(to)?,
             false => return Err(Refusal::Cannot),
         };
-        let rename = disk::task(|disk| async move {
-            folder::rename(&disk, &maildir, &from, &to, &writer).await
-        });
+        let rename =
+            disk::task(
+                |disk| async move { folder::rename(&disk, &maildir, &from, &to, &writer).await },
+            );
         let renamed = self.disks.run(rename).await;
         let renamed = renamed.map_err(|error| folder_refusal(&error))?;
         let changes = renamed
@@ -136,7 +146,9 @@ impl Folders {
             subscription::change(&disk, &maildir, apply, &writer).await
         });
         let changed = self.disks.run(change).await;
-        changed.map(drop).map_err(|error| subscription_refusal(&error))
+        changed
+            .map(drop)
+            .map_err(|error| subscription_refusal(&error))
     }
 }
 

@@ -1,11 +1,14 @@
 //! The mailbox that a session has open.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use courier_core::disk::{self, Disk};
-use courier_core::message::{self, wire::Content};
+use courier_core::message;
+use courier_core::time::UnixSeconds;
 use courier_imap::grammar::command::{Access, CopyMode, FlagChange};
 use courier_imap::search::matching;
 use courier_imap::session::output::{
@@ -51,7 +54,10 @@ impl Mailbox {
         };
         let (place, now) = (folder.clone(), writer.at(clock::now()));
         let open = disk::task(|disk| async move { mailbox::open(&disk, &place, how, &now).await });
-        let snapshot = disks.run(open).await.map_err(|error| mailbox_refusal(&error))?;
+        let snapshot = disks
+            .run(open)
+            .await
+            .map_err(|error| mailbox_refusal(&error))?;
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }
@@ -86,10 +92,15 @@ impl Mailbox {
         }
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let of = |uids: &[uid_list::Uid]| -> Vec<_> {
-            uids.iter().filter_map(|&here| snapshot.message(here)).collect()
+            uids.iter()
+                .filter_map(|&here| snapshot.message(here))
+                .collect()
         };
         Ok(Changes {
-            arrivals: of(&changes.arrived).into_iter().filter_map(message).collect(),
+            arrivals: of(&changes.arrived)
+                .into_iter()
+                .filter_map(message)
+                .collect(),
             expunged: uids(&changes.vanished),
             flags: changes
                 .flags
@@ -103,11 +114,14 @@ impl Mailbox {
     pub(super) async fn fetch(&mut self, request: &FetchRequest) -> Vec<Fetched> {
         let need = request.need;
         let mut fetched = Vec::new();
-        self.each(&request.uids, move |uid, path| (uid, load(&path, need)), &mut fetched)
-            .await;
+        let load = move |file: &File| load(file, need);
+        self.each(&request.uids, load, &mut fetched).await;
         let find = |wanted: &Uid| fetched.iter().position(|(uid, _)| uid == wanted);
         let places: Vec<_> = request.uids.iter().map(find).collect();
-        let mut results: Vec<_> = fetched.into_iter().map(|(_, result)| Some(result)).collect();
+        let mut results: Vec<_> = fetched
+            .into_iter()
+            .map(|(_, result)| Some(result))
+            .collect();
         let results = places.into_iter().map(|place| {
             let result = place.and_then(|place| results.get_mut(place)?.take());
             result.unwrap_or(Fetched::Gone)
@@ -119,8 +133,8 @@ impl Mailbox {
     pub(super) async fn search(&mut self, request: SearchRequest) -> Vec<Uid> {
         let key = Arc::clone(&request.key);
         let mut found = Vec::new();
-        let look = move |uid, path: PathBuf| {
-            let hit = message_file::open(&path).map(|content| {
+        let look = move |file: &File| {
+            let hit = message_file::open(&file.path).map(|content| {
                 let octets = (*content).as_ref();
                 let structure = message::scan(octets, &message::Limits::default());
                 matching::matches(&key, octets, &structure, &mut |_| false)
@@ -129,11 +143,11 @@ impl Mailbox {
                 Ok(hit) => Ok(hit),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
                 Err(error) => {
-                    tracing::error!(path = %path.display(), error = %error, "MESSAGE NOT READ");
+                    tracing::error!(path = %file.path.display(), error = %error, "MESSAGE NOT READ");
                     Ok(false)
                 }
             };
-            (uid, hit.map_or(Fetched::Gone, |hit| hit_or_miss(hit)))
+            hit.map_or(Fetched::Gone, hit_or_miss)
         };
         self.each(&request.uids, look, &mut found).await;
         found
@@ -148,7 +162,7 @@ impl Mailbox {
     async fn each(
         &mut self,
         wanted: &[Uid],
-        work: impl Fn(Uid, PathBuf) -> (Uid, Fetched) + Send + Clone + 'static,
+        work: impl Fn(&File) -> Fetched + Send + Clone + 'static,
         results: &mut Vec<(Uid, Fetched)>,
     ) {
         let mut wanted = wanted.to_vec();
@@ -156,10 +170,11 @@ impl Mailbox {
             if attempt > 0 && self.locate(&wanted).await.is_err() {
                 return;
             }
-            let files = self.paths(&wanted);
+            let files = self.files(&wanted);
             let work = work.clone();
             let done = self.disks.call(move || -> Vec<_> {
-                files.into_iter().map(|(uid, path)| work(uid, path)).collect()
+                let done = files.iter().map(|file| (file.uid, work(file)));
+                done.collect()
             });
             wanted.clear();
             for (uid, fetched) in done.await {
@@ -174,12 +189,17 @@ impl Mailbox {
         }
     }
 
-    fn paths(&self, wanted: &[Uid]) -> Vec<(Uid, PathBuf)> {
-        let path = |uid: &Uid| {
+    fn files(&self, wanted: &[Uid]) -> Vec<File> {
+        let file = |uid: &Uid| {
             let here = uid_list::Uid::new(uid.get())?;
-            Some((*uid, self.snapshot.as_ref()?.message(here)?.path()))
+            let message = self.snapshot.as_ref()?.message(here)?;
+            Some(File {
+                uid: *uid,
+                path: message.path(),
+                size: message.wire_size(),
+            })
         };
-        wanted.iter().filter_map(path).collect()
+        wanted.iter().filter_map(file).collect()
     }
 
     async fn locate(&mut self, wanted: &[Uid]) -> Result<(), Refusal> {
@@ -188,11 +208,17 @@ impl Mailbox {
             let gone = mailbox::locate(&disk, &mut snapshot, &here).await;
             (snapshot, gone)
         });
-        located.await?.map(drop).map_err(|error| disk_refusal(&error))
+        located
+            .await?
+            .map(drop)
+            .map_err(|error| disk_refusal(&error))
     }
 
     /// Changes flags; gives those that the messages have now.
-    pub(super) async fn store(&mut self, request: &StoreRequest) -> Result<Vec<MessageFlags>, Refusal> {
+    pub(super) async fn store(
+        &mut self,
+        request: &StoreRequest,
+    ) -> Result<Vec<MessageFlags>, Refusal> {
         let (how, list) = match &request.change {
             FlagChange::Replace(list) => (mailbox::How::Replace, list),
             FlagChange::Add(list) => (mailbox::How::Add, list),
@@ -217,7 +243,9 @@ impl Mailbox {
         let stored = stored.await?.map_err(|error| mailbox_refusal(&error))?;
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let left = asked.into_iter().filter(|uid| !stored.gone.contains(uid));
-        Ok(left.filter_map(|here| message_flags(snapshot, here)).collect())
+        Ok(left
+            .filter_map(|here| message_flags(snapshot, here))
+            .collect())
     }
 
     /// Removes messages durably, those that are still marked.
@@ -290,27 +318,49 @@ fn shown(snapshot: &Snapshot) -> Option<view::Snapshot> {
     Some(shown)
 }
 
-/// Reads what is needed of a message.
-fn load(path: &std::path::Path, need: Need) -> Fetched {
-    let content = match message_file::open(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Fetched::Gone,
+/// The file of a message.
+#[derive(Debug)]
+struct File {
+    uid: Uid,
+    path: PathBuf,
+    /// Octets on the wire, if the name tells.
+    size: Option<u64>,
+}
+
+/// Finds out what is needed of a message.
+fn load(file: &File, need: Need) -> Fetched {
+    match look(file, need) {
+        Ok(contents) => Fetched::Message(contents),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Fetched::Gone,
         Err(error) => {
-            tracing::error!(path = %path.display(), error = %error, "MESSAGE NOT READ");
-            return Fetched::Failed(Refusal::ServerBug);
+            tracing::error!(path = %file.path.display(), error = %error, "MESSAGE NOT READ");
+            Fetched::Failed(Refusal::ServerBug)
         }
+    }
+}
+
+fn look(file: &File, need: Need) -> io::Result<Contents> {
+    let date = fs::symlink_metadata(&file.path)?.mtime();
+    let mut contents = Contents {
+        date: Some(UnixSeconds(date)),
+        size: file.size,
+        ..Contents::default()
     };
+    if need == Need::Date || (need == Need::Size && file.size.is_some()) {
+        return Ok(contents);
+    }
+    let content = message_file::open(&file.path)?;
     let octets = (*content).as_ref();
-    let structure = match need {
-        Need::Structure => Some(Arc::new(message::scan(octets, &message::Limits::default()))),
-        Need::Size | Need::Content => None,
-    };
-    let size = message::wire::length(octets, message::wire::Encoding::Crlf);
-    Fetched::Message(Contents {
-        size: Some(size),
-        content: (need != Need::Size).then(|| Content::clone(&content)),
-        structure,
-    })
+    if need == Need::Structure {
+        let structure = message::scan(octets, &message::Limits::default());
+        contents.structure = Some(Arc::new(structure));
+    }
+    // What the name says is only believed as long as nobody looks.
+    contents.size = Some(message::wire::length(octets, message::wire::Encoding::Crlf));
+    if need >= Need::Content {
+        contents.content = Some(content);
+    }
+    Ok(contents)
 }
 
 fn hit_or_miss(hit: bool) -> Fetched {
@@ -330,7 +380,10 @@ pub(super) async fn status(
     let open = disk::task(|disk| async move {
         mailbox::open(&disk, &folder, mailbox::Access::ReadOnly, &now).await
     });
-    let snapshot = disks.run(open).await.map_err(|error| mailbox_refusal(&error))?;
+    let snapshot = disks
+        .run(open)
+        .await
+        .map_err(|error| mailbox_refusal(&error))?;
     let counts = snapshot.counts();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(courier_imap::session::output::Counts {

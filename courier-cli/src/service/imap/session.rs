@@ -25,7 +25,7 @@ use crate::clock;
 use crate::net::connection::{Connection, Wait};
 use crate::net::now;
 use crate::notify::Watching;
-use crate::service::login::{Bracketed, Client};
+use crate::service::login::Client;
 use crate::service::{Context, Stopping};
 
 /// Serves one client to the end.
@@ -45,7 +45,7 @@ pub async fn serve(
     };
     let mut session = Session {
         machine: Machine::new(settings, transport),
-        client: Client::new(&context, service, connection.peer.ip(), connection.is_tls()),
+        client: Client::new(&context, service, &connection),
         context,
         service,
         mailbox: None,
@@ -281,19 +281,12 @@ impl Session {
         })
     }
 
-    async fn status(
-        &self,
-        name: &MailboxName,
-    ) -> Result<Counts, Refusal> {
+    async fn status(&self, name: &MailboxName) -> Result<Counts, Refusal> {
         let folder = self.folders()?.locate(name).await?;
         status(&self.context.disks, &self.context.writer, folder).await
     }
 
-    async fn select(
-        &mut self,
-        name: &MailboxName,
-        access: Access,
-    ) -> Result<Opened, Refusal> {
+    async fn select(&mut self, name: &MailboxName, access: Access) -> Result<Opened, Refusal> {
         self.deselect();
         let folder = self.folders()?.locate(name).await?;
         let (disks, writer) = (&self.context.disks, &self.context.writer);
@@ -328,13 +321,18 @@ impl Session {
         if let Some(incoming) = &mut self.incoming
             && incoming.is_full()
         {
-            incoming.spill(&self.context.disks, &self.context.writer.at(clock::now())).await;
+            incoming
+                .spill(&self.context.disks, &self.context.writer.at(clock::now()))
+                .await;
         }
     }
 
     async fn finish_append(&mut self) -> Result<Appended, Refusal> {
         let mut incoming = self.incoming.take().ok_or(Refusal::ServerBug)?;
-        let (disks, writer) = (self.context.disks.clone(), self.context.writer.at(clock::now()));
+        let (disks, writer) = (
+            self.context.disks.clone(),
+            self.context.writer.at(clock::now()),
+        );
         let appended = match incoming.finish(&disks, &writer).await {
             Ok(message) => {
                 let folder = incoming.folder.clone();
@@ -366,7 +364,12 @@ impl Session {
             .iter()
             .map(|(field, value)| format!("{field}={}", value.as_deref().unwrap_or_default()))
             .collect();
-        tracing::info!(ip = %Bracketed(self.client.address()), id = said.join(" "), "IMAP ID");
+        let user = self
+            .client
+            .account()
+            .map(|(_, account)| account.address.as_str());
+        let (ip, port) = self.client.place();
+        tracing::info!(user, %ip, %port, said = said.join(", "), "ID");
     }
 
     fn log(&self, ended: &io::Result<Ended>, connection: &Connection) {
@@ -378,14 +381,15 @@ impl Session {
             Ok(Ended::Gone) => "DISCONNECTED",
             Err(_) => "I/O error disconnect",
         };
+        let (ip, port) = self.client.place();
         tracing::info!(
             user = account.address,
-            ip = %Bracketed(self.client.address()),
-            service = self.service.name(),
+            %ip,
+            %port,
             rcvd = connection.received,
             sent = connection.sent,
             time = (now() - self.since).0 / 1000,
-            tls = self.client.is_tls(),
+            starttls = self.client.tls_mark(),
             "{event}"
         );
     }

@@ -12,7 +12,9 @@ pub fn settings(service: &ServiceSettings, clear: LoginCommand) -> Settings {
         let usable = Mechanism::ALL
             .into_iter()
             .filter(|mechanism| protected == LoginCommand::Allowed || !mechanism.sends_password());
-        usable.map(|mechanism| mechanism.name().to_owned()).collect()
+        usable
+            .map(|mechanism| mechanism.name().to_owned())
+            .collect()
     };
     Settings {
         clear: Logins {

@@ -66,7 +66,10 @@ impl Inbox {
     }
 
     /// A message's content; its name may have changed since it was listed.
-    pub(super) async fn content(&mut self, number: MessageNumber) -> Result<Content, RetrieveError> {
+    pub(super) async fn content(
+        &mut self,
+        number: MessageNumber,
+    ) -> Result<Content, RetrieveError> {
         let maildrop = self.maildrop.as_ref().ok_or(RetrieveError::Unreadable)?;
         let path = maildrop.path(number.get()).ok_or(RetrieveError::Gone)?;
         match self.read(path).await {

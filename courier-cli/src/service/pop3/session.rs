@@ -13,7 +13,7 @@ use courier_pop3::session::{
 use super::maildrop::Inbox;
 use crate::net::connection::{Connection, Wait};
 use crate::net::now;
-use crate::service::login::{Bracketed, Client};
+use crate::service::login::Client;
 use crate::service::{Context, Stopping};
 
 /// Serves one client to the end.
@@ -33,7 +33,7 @@ pub async fn serve(
     };
     let mut session = Session {
         machine: Machine::new(settings, transport),
-        client: Client::new(&context, service, connection.peer.ip(), connection.is_tls()),
+        client: Client::new(&context, service, &connection),
         context,
         service,
         inbox: None,
@@ -116,7 +116,10 @@ impl Session {
                 mechanism,
                 initial,
             } => {
-                let verdict = self.client.begin(&mechanism, initial.map(Secret::new)).await;
+                let verdict = self
+                    .client
+                    .begin(&mechanism, initial.map(Secret::new))
+                    .await;
                 self.machine.authenticated(token, verdict);
             }
             Output::Respond { token, response } => {
@@ -184,16 +187,17 @@ impl Session {
             Ok(_) => "DISCONNECTED",
             Err(_) => "I/O error disconnect",
         };
+        let (ip, port) = self.client.place();
         tracing::info!(
             user = account.address,
-            ip = %Bracketed(self.client.address()),
-            service = self.service.name(),
+            %ip,
+            %port,
             top = facts.top,
             retr = facts.retr,
             rcvd = connection.received,
             sent = connection.sent,
             time = (now() - self.since).0 / 1000,
-            tls = self.client.is_tls(),
+            stls = self.client.tls_mark(),
             "{event}"
         );
     }

@@ -8,7 +8,11 @@ use courier_pop3::session::{ClearPasswords, Mechanisms, Settings, Tls};
 /// others.
 #[must_use]
 pub fn settings(service: &ServiceSettings, passwords: ClearPasswords) -> Settings {
-    let names = || Mechanism::ALL.map(|mechanism| mechanism.name().to_owned()).into();
+    let names = || {
+        Mechanism::ALL
+            .map(|mechanism| mechanism.name().to_owned())
+            .into()
+    };
     Settings {
         tls: match service.tls.certificate {
             Some(_) => Tls::Offered,

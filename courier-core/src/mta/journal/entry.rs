@@ -42,7 +42,7 @@ pub(super) enum Bond {
 /// The content of a message.
 #[derive(Debug)]
 pub enum Content {
-    /// In memory; at most [`Options::longest`] octets.
+    /// In memory; at most [`Options::longest`](super::Options::longest) octets.
     Octets(Octets),
     /// In the file that [`Reserved::path`] names; the message has its number.
     Large(Reserved),

@@ -1,3 +1,4 @@
+use super::super::flag::{Flag, Flags};
 use super::*;
 use proptest::prelude::*;
 
