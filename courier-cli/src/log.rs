@@ -31,7 +31,8 @@ pub fn start(format: Format) {
     start_into(format, std::io::stderr());
 }
 
-/// Starts the log of this process in another place, each event in one write.
+/// Starts the log of this process in another place. Events that come together go
+/// out in one write, each whole.
 pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static) {
     let (queue, lines) = mpsc::sync_channel::<String>(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
@@ -47,16 +48,25 @@ pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static)
     let (done, finished) = mpsc::channel();
     FLUSHED.set(std::sync::Mutex::new(finished)).ok();
     std::thread::spawn(move || {
-        for line in lines {
-            if line.is_empty() {
-                done.send(()).ok();
-                continue;
+        while let Ok(line) = lines.recv() {
+            let mut text = String::new();
+            let mut flushes = 0;
+            for line in std::iter::once(line).chain(lines.try_iter().take(TOGETHER)) {
+                match line.is_empty() {
+                    true => flushes += 1,
+                    false => text.push_str(&line),
+                }
             }
             let missing = dropped.swap(0, Ordering::Relaxed);
             if missing > 0 {
-                writeln!(out, "WARN: LOG, dropped={missing}").ok();
+                writeln!(text, "WARN: LOG, dropped={missing}").ok();
             }
-            out.write_all(line.as_bytes()).ok();
+            out.write_all(text.as_bytes()).ok();
+            for _ in 0..flushes {
+                done.send(()).ok();
+            }
+            // Who logs next need not wake this thread, and many lines go out at once.
+            std::thread::sleep(PAUSE);
         }
     });
 }
@@ -263,6 +273,10 @@ fn escape_json(value: &str, line: &mut String) {
 
 /// Events that wait for the writing thread.
 const QUEUE: usize = 4096;
+/// Events that are written at once, beside the first.
+const TOGETHER: usize = 255;
+/// How long events gather for the next write.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How often and after what pause a full queue is tried at the end.
 const FLUSH_ATTEMPTS: u32 = 100;
 const FLUSH_PAUSE: Duration = Duration::from_millis(10);

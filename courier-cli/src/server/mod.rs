@@ -1,6 +1,7 @@
 //! The whole server as a value: sockets, sessions, spool and deliveries of one root.
 
 mod accept;
+mod crew;
 mod listen;
 mod predecessor;
 
@@ -16,7 +17,7 @@ use courier_core::disk;
 use courier_core::mta::journal;
 use courier_maildir::name::HostName;
 use courier_maildir::writer::Writer;
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -34,6 +35,7 @@ use crate::routing::{Configuration, Routing};
 use crate::service::throttle::Throttle;
 use crate::service::{Context, Stopping, alpn};
 use crate::spool::Spool;
+use crew::Crew;
 
 pub use listen::Listening;
 use predecessor::Predecessor;
@@ -140,7 +142,9 @@ fn source(settings: &Settings, service: Service) -> Option<Source> {
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
+    /// For what waits beside the sessions: signals, changes of folders.
     runtime: Runtime,
+    crew: Arc<Crew>,
     context: Arc<Context>,
     layout: Layout,
     addresses: Vec<(Service, SocketAddr)>,
@@ -173,11 +177,11 @@ impl Prepared {
     /// If the spool is another server's, or cannot be read; if the system refuses.
     pub fn start(self) -> Result<Server, Failure> {
         let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(threads())
-            .thread_name("session")
+            .worker_threads(1)
+            .thread_name("waiting")
             .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Status::TryLater, format!("no threads: {error}")))?;
+            .build();
+        let runtime = no_threads(runtime)?;
         let disk = StdDisk::new(DISK_THREADS);
         let disks = Disks::new(disk.clone());
         let database = AccountDatabase::new(&self.layout);
@@ -227,18 +231,20 @@ impl Prepared {
         });
         let (stopping, stops) = watch::channel(false);
         let (session, sessions) = mpsc::channel(1);
+        let crew = Arc::new(no_threads(Crew::start(threads()))?);
         let addresses = self
             .sockets
             .iter()
             .map(|s| (s.service, s.address))
             .collect();
         let accepting = {
-            let _runtime = runtime.enter();
-            accept::start(&context, self.sockets, &Stopping(stops), &session)
+            let _runtime = crew.first().map(Handle::enter);
+            accept::start(&crew, &context, self.sockets, &Stopping(stops), &session)
                 .map_err(|error| Failure::new(Status::TryLater, error.to_string()))?
         };
         Ok(Server {
             runtime,
+            crew,
             context,
             layout: self.layout,
             addresses,
@@ -319,10 +325,15 @@ impl Server {
             }
         });
         drop((accepting, sessions));
+        self.crew.stop();
         self.context.deliveries.stop();
         self.context.spool.stop();
         self.runtime.shutdown_background();
     }
+}
+
+fn no_threads<T>(started: io::Result<T>) -> Result<T, Failure> {
+    started.map_err(|error| Failure::new(Status::TryLater, format!("no threads: {error}")))
 }
 
 /// One thread a processor.
