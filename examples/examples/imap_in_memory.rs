@@ -112,7 +112,7 @@ fn serve(client: &[u8]) -> Result<String, Box<dyn Error>> {
             Output::Search(token, request) => session.searched(token, Ok(search(&request))),
             // Nothing ever changes in the sky, or not while anybody looks.
             Output::Refresh(token) => session.refreshed(token, Ok(Changes::default())),
-            Output::Wait { .. } | Output::Close => break,
+            Output::Wait { .. } | Output::Close(_) => break,
             other => unreachable!("this client does not ask for {other:?}"),
         }
         input = input.get(consumed..).unwrap_or_default();
