@@ -102,7 +102,7 @@ impl Client {
             "UID STORE {uid} +FLAGS.SILENT (\\Flagged $Mark)\r\n"
         ))?;
         promises.lock().expect("lock").flagged.push(id);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let line = self.ok(&format!("UID COPY {uid} INBOX.copies\r\n"))?;
             let &[validity, from, to] = Self::code(&line, "COPYUID").as_slice() else {
                 panic!("{line}");
@@ -111,7 +111,7 @@ impl Client {
             let mut promises = promises.lock().expect("lock");
             promises.store("INBOX.copies", (validity, to), number);
         }
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             promises.lock().expect("lock").doomed.push(id);
             self.ok(&format!("UID STORE {uid} +FLAGS.SILENT (\\Deleted)\r\n"))?;
             self.ok(&format!("UID EXPUNGE {uid}\r\n"))?;
