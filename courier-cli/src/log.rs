@@ -7,7 +7,6 @@
 //! goes on.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, OnceLock};
@@ -27,8 +26,14 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log of this process; a second call changes nothing.
+/// Starts the log of this process, on standard error; a second call changes nothing.
 pub fn start(format: Format) {
+    start_into(format, std::io::stderr());
+}
+
+/// Starts the log of this process in another place. Events that come together go
+/// out in one write, each whole.
+pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static) {
     let (queue, lines) = mpsc::sync_channel::<String>(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
     let sink = Sink {
@@ -43,17 +48,25 @@ pub fn start(format: Format) {
     let (done, finished) = mpsc::channel();
     FLUSHED.set(std::sync::Mutex::new(finished)).ok();
     std::thread::spawn(move || {
-        for line in lines {
-            if line.is_empty() {
-                done.send(()).ok();
-                continue;
+        while let Ok(line) = lines.recv() {
+            let mut text = String::new();
+            let mut flushes = 0;
+            for line in std::iter::once(line).chain(lines.try_iter().take(TOGETHER)) {
+                match line.is_empty() {
+                    true => flushes += 1,
+                    false => text.push_str(&line),
+                }
             }
             let missing = dropped.swap(0, Ordering::Relaxed);
-            let mut out = std::io::stderr().lock();
             if missing > 0 {
-                writeln!(out, "WARN: LOG, dropped={missing}").ok();
+                writeln!(text, "WARN: LOG, dropped={missing}").ok();
             }
-            out.write_all(line.as_bytes()).ok();
+            out.write_all(text.as_bytes()).ok();
+            for _ in 0..flushes {
+                done.send(()).ok();
+            }
+            // Who logs next need not wake this thread, and many lines go out at once.
+            std::thread::sleep(PAUSE);
         }
     });
 }
@@ -93,9 +106,13 @@ impl<S: Subscriber> Layer<S> for Sink {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let word = match event.metadata().target() {
+            NOTICE => "NOTICE",
+            _ => word(level),
+        };
         let line = match self.format {
-            Format::Text => fields.text(level),
-            Format::Json => fields.json(level, SystemTime::now()),
+            Format::Text => fields.text(word),
+            Format::Json => fields.json(word, SystemTime::now()),
         };
         if self.queue.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -122,12 +139,8 @@ impl Visit for Fields {
 
 impl Fields {
     fn put(&mut self, field: &Field, mut value: String) {
-        if value.len() > VALUE_LIMIT {
-            let mut end = VALUE_LIMIT;
-            while !value.is_char_boundary(end) {
-                end -= 1;
-            }
-            value.truncate(end);
+        if field.name() != PAIRS && value.len() > VALUE_LIMIT {
+            value.truncate(cut(&value).len());
         }
         if field.name() == "message" {
             self.name = value;
@@ -136,35 +149,34 @@ impl Fields {
         }
     }
 
-    fn text(&self, level: Level) -> String {
-        let mut line = format!("{}: ", word(level));
+    fn text(&self, word: &str) -> String {
+        let mut line = format!("{word}: ");
         escape(&self.name, &mut line);
         for (name, value) in &self.values {
-            write!(line, ", {name}=").ok();
-            if value.is_empty() || value.contains(|c: char| unsafe_in_text(c)) {
-                line.push('"');
-                escape(value, &mut line);
-                line.push('"');
-            } else {
+            if *name == PAIRS {
                 line.push_str(value);
+                continue;
             }
+            write!(line, ", {name}=").ok();
+            quote(value, &mut line);
         }
         line.push('\n');
         line
     }
 
-    fn json(&self, level: Level, now: SystemTime) -> String {
+    fn json(&self, word: &str, now: SystemTime) -> String {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut line = format!(
             "{{\"time\":{}.{:03},\"level\":\"{}\",\"event\":\"",
             since.as_secs(),
             since.subsec_millis(),
-            word(level)
+            word
         );
         escape_json(&self.name, &mut line);
         line.push('"');
         for (name, value) in &self.values {
             write!(line, ",\"{name}\":\"").ok();
+            let value = value.strip_prefix(", ").unwrap_or(value);
             escape_json(value, &mut line);
             line.push('"');
         }
@@ -172,6 +184,42 @@ impl Fields {
         line
     }
 }
+
+/// Pairs whose names come from outside as well, for the value of a field `pairs`: they
+/// stand in the line as if they were fields of the event.
+#[must_use]
+pub fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut line = String::new();
+    for (name, value) in pairs {
+        line.push_str(", ");
+        quote(cut(name), &mut line);
+        line.push('=');
+        quote(cut(value), &mut line);
+    }
+    line
+}
+
+/// The value, in quotes if it needs them.
+fn quote(value: &str, line: &mut String) {
+    if value.is_empty() || value.contains(|c: char| unsafe_in_text(c)) {
+        line.push('"');
+        escape(value, line);
+        line.push('"');
+    } else {
+        line.push_str(value);
+    }
+}
+
+/// What is kept of a value.
+fn cut(value: &str) -> &str {
+    let end = value.floor_char_boundary(VALUE_LIMIT);
+    value.get(..end).unwrap_or(value)
+}
+
+/// The target of events of a level that `tracing` lacks.
+pub const NOTICE: &str = "courier::notice";
+/// The field whose value is [`pairs()`].
+const PAIRS: &str = "pairs";
 
 /// Courier's words for the levels.
 fn word(level: Level) -> &'static str {
@@ -225,6 +273,10 @@ fn escape_json(value: &str, line: &mut String) {
 
 /// Events that wait for the writing thread.
 const QUEUE: usize = 4096;
+/// Events that are written at once, beside the first.
+const TOGETHER: usize = 255;
+/// How long events gather for the next write.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How often and after what pause a full queue is tried at the end.
 const FLUSH_ATTEMPTS: u32 = 100;
 const FLUSH_PAUSE: Duration = Duration::from_millis(10);
@@ -244,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_plain_event_reads_like_couriers() {
-        let line = event("ann@example.com").text(Level::INFO);
+        let line = event("ann@example.com").text("INFO");
         assert_eq!(
             line,
             "INFO: LOGIN FAILED, user=ann@example.com, ip=[192.0.2.1]\n"
@@ -253,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_hostile_value_stays_on_its_line_and_in_its_quotes() {
-        let line = event("x\r\nINFO: LOGIN, user=\"root\"\u{202e}").text(Level::INFO);
+        let line = event("x\r\nINFO: LOGIN, user=\"root\"\u{202e}").text("INFO");
         assert_eq!(line.matches('\n').count(), 1);
         assert!(
             line.contains(r#"user="x\u{d}\u{a}INFO: LOGIN, user=\"root\"\u{202e}""#),
@@ -262,8 +314,23 @@ mod tests {
     }
 
     #[test]
+    fn pairs_from_outside_stand_beside_the_fields() {
+        let mut fields = event("ann@example.com");
+        let said = [("name", "Mutt 2"), ("a, b", "x\ny"), ("os", "")];
+        fields.values.push((PAIRS, pairs(said.into_iter())));
+        assert_eq!(
+            fields.text("INFO"),
+            "INFO: LOGIN FAILED, user=ann@example.com, ip=[192.0.2.1], \
+             name=\"Mutt 2\", \"a, b\"=\"x\\u{a}y\", os=\"\"\n"
+        );
+        let long = "\u{e9}".repeat(1000);
+        let said = [(long.as_str(), long.as_str())];
+        assert!(pairs(said.into_iter()).len() <= 2 * VALUE_LIMIT + 3);
+    }
+
+    #[test]
     fn json_escapes_what_json_must() {
-        let line = event("a\"b\\c\n").json(Level::WARN, UNIX_EPOCH);
+        let line = event("a\"b\\c\n").json("WARN", UNIX_EPOCH);
         assert_eq!(
             line,
             "{\"time\":0.000,\"level\":\"WARN\",\"event\":\"LOGIN FAILED\",\

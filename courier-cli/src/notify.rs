@@ -5,9 +5,12 @@
 //! looked at once a minute.
 
 use std::collections::HashMap;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use inotify::{Inotify, WatchDescriptor, WatchMask, Watches};
@@ -72,8 +75,15 @@ impl Notifier {
             descriptors: Vec::new(),
             changes: Vec::new(),
         };
-        for name in ["new", "cur", "courierimapkeywords"] {
-            if let Ok((descriptor, changes)) = shared.add(&folder.join(name)) {
+        make_keywords(folder);
+        let names = ["new", "cur", KEYWORDS];
+        let mut paths: Vec<_> = names
+            .iter()
+            .map(|name| (folder.join(name), ENTRIES))
+            .collect();
+        paths.push((folder.to_owned(), ITSELF));
+        for (path, mask) in paths {
+            if let Ok((descriptor, changes)) = shared.add(&path, mask) {
                 watching.descriptors.push(descriptor);
                 watching.changes.push(changes);
             }
@@ -84,15 +94,14 @@ impl Notifier {
 }
 
 impl Shared {
-    fn add(&mut self, path: &Path) -> io::Result<(WatchDescriptor, watch::Receiver<()>)> {
+    fn add(
+        &mut self,
+        path: &Path,
+        mask: WatchMask,
+    ) -> io::Result<(WatchDescriptor, watch::Receiver<()>)> {
         let watches = self.watches.as_mut().ok_or(io::ErrorKind::Unsupported)?;
-        let mask = WatchMask::CREATE
-            | WatchMask::DELETE
-            | WatchMask::MOVED_FROM
-            | WatchMask::MOVED_TO
-            | WatchMask::ONLYDIR;
         // The same directory gives the same descriptor.
-        let descriptor = watches.add(path, mask)?;
+        let descriptor = watches.add(path, mask | WatchMask::ONLYDIR)?;
         let directory = self.directories.entry(descriptor.clone());
         let directory = directory.or_insert_with(|| Directory {
             told: watch::Sender::new(()),
@@ -127,6 +136,20 @@ impl Shared {
             directory.told.send_replace(());
         }
     }
+}
+
+/// Makes the directory of the keywords where there is none yet, as Courier does: its
+/// first file would not be noticed otherwise.
+fn make_keywords(folder: &Path) {
+    let path = folder.join(KEYWORDS);
+    if path.symlink_metadata().is_ok() {
+        return;
+    }
+    let mode = folder.join("cur").symlink_metadata().map(|m| m.mode());
+    let mut builder = DirBuilder::new();
+    builder.mode(mode.map_or(0o700, |mode| mode & 0o777));
+    // In a folder that may not be written to, nobody here sets a keyword.
+    builder.create(path).ok();
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
@@ -175,17 +198,24 @@ impl Watching {
     /// Waits until the folder may have changed.
     pub async fn changed(&mut self) {
         let patience = match self.changes.len() {
-            0 | 1 => POLL,
+            0..4 => POLL,
             _ => SELDOM,
         };
+        // They live until one is ready: one that is dropped wakes nobody.
+        let mut all: Vec<_> = self
+            .changes
+            .iter_mut()
+            .map(|changes| Box::pin(changes.changed()))
+            .collect();
         let told = std::future::poll_fn(|context| {
-            for changes in &mut self.changes {
-                let changed = std::pin::pin!(changes.changed());
-                if changed.poll(context).is_ready() {
-                    return std::task::Poll::Ready(());
-                }
+            let ready = all
+                .iter_mut()
+                .any(|changed| changed.as_mut().poll(context).is_ready());
+            if ready {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
             }
-            std::task::Poll::Pending
         });
         tokio::time::timeout(patience, told).await.ok();
     }
@@ -200,6 +230,15 @@ impl Drop for Watching {
     }
 }
 
+/// Where keywords are.
+const KEYWORDS: &str = "courierimapkeywords";
+/// What tells of messages and keywords.
+const ENTRIES: WatchMask = WatchMask::CREATE
+    .union(WatchMask::DELETE)
+    .union(WatchMask::MOVED_FROM)
+    .union(WatchMask::MOVED_TO);
+/// What tells that the folder has another name, or is gone.
+const ITSELF: WatchMask = WatchMask::MOVE_SELF.union(WatchMask::DELETE_SELF);
 /// How often a folder is looked at that cannot be watched.
 const POLL: Duration = Duration::from_secs(60);
 /// How often one is looked at that can.

@@ -79,17 +79,19 @@ pub struct Waiting {
 
 impl Spool {
     /// Opens the journal in a directory whose parent exists, and starts its thread.
-    /// Gives the messages that wait, for the deliveries.
+    /// Gives the messages that wait, for the deliveries. Key and process of the options
+    /// are set here.
     ///
     /// # Errors
     /// If the journal is another server's, or cannot be read.
-    pub fn open(directory: &Path, disk: &StdDisk) -> Result<(Self, Vec<MessageId>), OpenError> {
-        let options = Options {
-            key: u64::from_ne_bytes(random::array()),
-            process: std::process::id(),
-            segment: segment(disk_size(directory)),
-            ..Options::default()
-        };
+    pub fn open(
+        directory: &Path,
+        disk: &StdDisk,
+        mut options: Options,
+    ) -> Result<(Self, Vec<MessageId>), OpenError> {
+        options.key = u64::from_ne_bytes(random::array());
+        options.process = std::process::id();
+        options.segment = options.segment.min(segment(disk_size(directory)));
         let place = directory.to_path_buf();
         let (journal, damage) = disk.run(disk::task(|disk| async move {
             Journal::open(&disk, place, options).await

@@ -57,7 +57,7 @@
 //!         }
 //!         Output::Refresh(token) => session.refreshed(token, Ok(Changes::default())),
 //!         Output::Wait { .. } => break, // here a server reads, until the deadline
-//!         Output::Close => break,
+//!         Output::Close(_) => break,
 //!         other => unreachable!("nobody asked for this: {other:?}"),
 //!     }
 //!     input = &input[consumed..];

@@ -194,6 +194,11 @@ fn a_damaged_database_is_an_error_and_no_panic() {
         accounts.add(&user, &record("x")).unwrap();
     }
     let whole = fs::read(accounts.path()).unwrap();
+    for no_database in [&b""[..], b"something else entirely", &[0; 10_000]] {
+        fs::write(accounts.path(), no_database).unwrap();
+        let error = place.accounts().look_up(&name("user7")).unwrap_err();
+        assert!(matches!(error, AccountsError::Damaged { .. }), "{error:?}");
+    }
     for (number, at) in (0..whole.len()).step_by(whole.len() / 40).enumerate() {
         let mut broken = whole.clone();
         match number % 3 {

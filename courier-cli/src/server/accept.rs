@@ -1,21 +1,25 @@
 //! Taking connections: admission, TLS from the start, and a task for each session.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use courier_core::config::{self, Service, Settings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::Listening;
+use super::crew::Crew;
 use crate::net::admission::{Admission, Limits};
 use crate::net::connection::Connection;
 use crate::net::listener;
 use crate::service::{Context, Machine, Stopping};
 
-/// Starts to accept on all sockets. Each session holds a `session` until it ends.
+/// Starts to accept on all sockets, on the runtime that this is called on. Each session
+/// is run by the crew, and holds a `session` until it ends.
 pub(super) fn start(
+    crew: &Arc<Crew>,
     context: &Arc<Context>,
     sockets: Vec<Listening>,
     stopping: &Stopping,
@@ -37,6 +41,7 @@ pub(super) fn start(
         let acceptor = Acceptor {
             socket: TcpListener::from_std(listening.socket)?,
             service: listening.service,
+            crew: Arc::clone(crew),
             context: Arc::clone(context),
             stopping: stopping.clone(),
             session: session.clone(),
@@ -61,6 +66,7 @@ fn most_sessions() -> usize {
 struct Acceptor {
     socket: TcpListener,
     service: Service,
+    crew: Arc<Crew>,
     context: Arc<Context>,
     stopping: Stopping,
     session: mpsc::Sender<()>,
@@ -84,20 +90,21 @@ impl Acceptor {
                 machine = Machine::new(&current, self.service);
                 settings = current;
             }
-            let Ok(connection) = Connection::new(stream) else {
+            let Ok((client, stream)) = released(stream) else {
                 continue;
             };
             let limits = limits(&settings, self.service);
-            let client = connection.peer.ip();
             let Some(admitted) = self.admission.admit(client, limits) else {
-                self.turn_away(connection, &machine);
+                self.turn_away(stream, &machine);
                 continue;
             };
             let (context, stopping) = (Arc::clone(&self.context), self.stopping.clone());
             let (service, machine) = (self.service, machine.clone());
             let session = self.session.clone();
-            tokio::spawn(async move {
-                serve(context, service, machine, connection, stopping).await;
+            self.crew.run(async move {
+                if let Ok(connection) = connection(stream) {
+                    serve(context, service, machine, connection, stopping).await;
+                }
                 drop((place, admitted, session));
             });
         }
@@ -105,7 +112,10 @@ impl Acceptor {
 
     /// Says why, if that can be said in clear, and closes; costs no session. In a flood
     /// most are closed without a word: a farewell holds a descriptor for a moment.
-    fn turn_away(&self, mut connection: Connection, machine: &Machine) {
+    fn turn_away(&self, stream: std::net::TcpStream, machine: &Machine) {
+        let Ok(mut connection) = connection(stream) else {
+            return;
+        };
         tracing::warn!(ip = %connection.peer.ip(), service = self.service.name(), "TOO MANY SESSIONS");
         if self.service.is_tls() {
             return;
@@ -121,6 +131,16 @@ impl Acceptor {
             drop(farewell);
         });
     }
+}
+
+/// Who has connected, and the stream without a runtime; an error if the client has gone.
+fn released(stream: TcpStream) -> io::Result<(IpAddr, std::net::TcpStream)> {
+    Ok((stream.peer_addr()?.ip(), stream.into_std()?))
+}
+
+/// A connection on the runtime that this is called on; an error if the client has gone.
+fn connection(stream: std::net::TcpStream) -> io::Result<Connection> {
+    Connection::new(TcpStream::from_std(stream)?)
 }
 
 async fn serve(

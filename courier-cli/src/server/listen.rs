@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use courier_core::config::value::Bind;
 use courier_core::config::{Service, Settings};
 
+use super::predecessor::Predecessor;
 use crate::failure::{Failure, Status};
 use crate::net::inherited::{self, Inherited};
 use crate::net::listener;
@@ -23,16 +24,19 @@ pub struct Listening {
 /// Binds what is asked for; if nothing is, what the configuration switches on. Sockets
 /// that a service manager handed down are used where they have the name of a service
 /// that the configuration starts, or the address of what would be bound.
+///
+/// While another server of this root is about to end, its sockets are waited for.
 pub(super) fn bind(
     settings: &Settings,
     listen: &[(Service, SocketAddr)],
+    predecessor: &Predecessor,
 ) -> Result<Vec<Listening>, Failure> {
     let mut inherited = inherited::take()?;
     let mut sockets = Vec::new();
     for (service, address) in listen {
         let socket = match at(&mut inherited, Some(address.ip()), address.port()) {
             Some(socket) => Ok(socket),
-            None => listener::bind(*address),
+            None => predecessor.outlast(|| listener::bind(*address)),
         };
         sockets.push(listening(*service, socket)?);
     }
@@ -53,8 +57,10 @@ pub(super) fn bind(
         for Bind { address, port } in &service.listen.value {
             let socket = match (at(&mut inherited, *address, *port), address) {
                 (Some(socket), _) => Ok(socket),
-                (None, Some(address)) => listener::bind(SocketAddr::new(*address, *port)),
-                (None, None) => listener::bind_all(*port),
+                (None, Some(address)) => {
+                    predecessor.outlast(|| listener::bind(SocketAddr::new(*address, *port)))
+                }
+                (None, None) => predecessor.outlast(|| listener::bind_all(*port)),
             };
             sockets.push(listening(service.service, socket)?);
         }

@@ -7,9 +7,12 @@
 )]
 
 mod clients;
+mod demo;
 mod full_disk;
 mod harness;
 mod hostile;
+mod idle;
 mod killed;
+mod killed_imap;
 mod lifecycle;
 mod received;

@@ -471,6 +471,10 @@ fn write_text(core: &mut Core, contents: &Contents, item: &TextItem, at: usize) 
         return out.extend_from_slice(b" NIL");
     };
     let window = piece.window(item.partial);
+    match item.section.text {
+        SectionText::Whole | SectionText::Text => core.facts.bodies += window.take,
+        _ => core.facts.headers += window.take,
+    }
     out.extend_from_slice(b" {");
     response::number(out, window.take);
     out.extend_from_slice(b"}\r\n");

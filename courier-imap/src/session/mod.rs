@@ -39,7 +39,7 @@ use crate::view::View;
 use answer::Answer;
 pub use outbox::MOST_PENDING;
 use outbox::Outbox;
-use output::{Output, Step, Watch};
+use output::{Ending, Facts, Output, Step, Watch};
 use reply::{MailboxNews, Reply, ReplyStatus};
 use settings::{LoginCommand, Logins, Settings};
 
@@ -154,6 +154,7 @@ struct Core {
     /// The host has called [`Session::changed`].
     attention: bool,
     stopping: bool,
+    facts: Facts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +172,7 @@ enum Phase {
     Handshake,
     Shaking,
     /// What is left to be sent is sent, then the connection ends.
-    Closing,
+    Closing(Ending),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +234,7 @@ impl Session {
             after: After::Nothing,
             attention: false,
             stopping: false,
+            facts: Facts::default(),
         };
         Self { core, job: None }
     }
@@ -281,6 +283,12 @@ impl Session {
         self.core.attention = true;
     }
 
+    /// What the log says once the session has ended.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.core.facts
+    }
+
     /// The server stops: the client is told as soon as no command is in progress.
     pub fn shutdown(&mut self) {
         self.core.stopping = true;
@@ -291,11 +299,11 @@ impl Session {
         if core.out.is_full() {
             return Turn::Emit(0, core.flush_or(|_| Output::Write));
         }
-        if core.phase == Phase::Closing {
-            return Turn::Emit(0, core.flush_or(|_| Output::Close));
+        if let Phase::Closing(ending) = core.phase {
+            return Turn::Emit(0, core.flush_or(|_| Output::Close(ending)));
         }
-        if let Some(text) = self.overdue() {
-            self.bye(text);
+        if let Some((text, ending)) = self.overdue() {
+            self.bye(text, ending);
             return Turn::Again(0);
         }
         let core = &mut self.core;
@@ -373,22 +381,22 @@ impl Session {
         Turn::Emit(consumed, output)
     }
 
-    /// The text of the BYE that is due, if one is.
-    fn overdue(&self) -> Option<&'static str> {
+    /// The text of the BYE that is due, if one is, and what it means.
+    fn overdue(&self) -> Option<(&'static str, Ending)> {
         let in_literal = self.job.as_ref().is_some_and(|job| job.is_in_literal());
         if self
             .core
             .deadline(in_literal)
             .is_some_and(|deadline| deadline <= self.core.now)
         {
-            return Some("Disconnected for inactivity.");
+            return Some(("Disconnected for inactivity.", Ending::Timeout));
         }
         let idle = self.job.as_ref().is_none_or(|job| job.is_idle());
         let stop = self.core.stopping && idle && self.core.open.is_none();
-        stop.then_some("[UNAVAILABLE] Server shutting down.")
+        stop.then_some(("[UNAVAILABLE] Server shutting down.", Ending::Shutdown))
     }
 
-    fn bye(&mut self, text: &str) {
+    fn bye(&mut self, text: &str, ending: Ending) {
         self.job = None;
         self.core.open = None;
         self.core.question = None;
@@ -396,7 +404,7 @@ impl Session {
         self.core.out.write("* BYE ");
         self.core.out.write(text);
         self.core.out.write("\r\n");
-        self.core.phase = Phase::Closing;
+        self.core.phase = Phase::Closing(ending);
     }
 
     fn next_command<'b>(&mut self, input: &'b [u8]) -> Turn<'b> {
@@ -422,7 +430,7 @@ impl Session {
                     self.finish(Reply::bad(format!("Error in IMAP command: {error}.")));
                 }
             }
-            Frame::Flood => self.bye("[TOOBIG] Too much to be read away."),
+            Frame::Flood => self.bye("[TOOBIG] Too much to be read away.", Ending::Refused),
         }
         Turn::Again(count)
     }
@@ -446,7 +454,7 @@ impl Session {
         let http = METHODS.iter().any(|method| line.starts_with(method))
             || memchr::memmem::find(line, b" HTTP/").is_some();
         if http {
-            self.core.phase = Phase::Closing;
+            self.core.phase = Phase::Closing(Ending::Refused);
         }
         http
     }
@@ -502,11 +510,11 @@ impl Session {
         };
         let flooded = core.wrong >= limit;
         match std::mem::replace(&mut core.after, After::Nothing) {
-            After::Nothing if flooded => self.bye("Too many wrong commands."),
+            After::Nothing if flooded => self.bye("Too many wrong commands.", Ending::Refused),
             After::Nothing => {}
             After::StartTls => core.phase = Phase::Handshake,
-            After::Close => core.phase = Phase::Closing,
-            After::Bye(text) => self.bye(text),
+            After::Close => core.phase = Phase::Closing(Ending::Logout),
+            After::Bye(text) => self.bye(text, Ending::Refused),
         }
     }
 }

@@ -75,7 +75,29 @@ pub enum Output<'b> {
         watch: Watch,
     },
     /// Close the connection. What was begun and not finished is to be forgotten.
-    Close,
+    Close(Ending),
+}
+
+/// How a session ended, for the log. If the client just goes away, the host knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// LOGOUT.
+    Logout,
+    /// The client took too long.
+    Timeout,
+    /// The client was sent away: failed logins, too many errors, its mailbox gone, HTTP.
+    Refused,
+    /// The server stops.
+    Shutdown,
+}
+
+/// What the log says at the end of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Octets of the headers of messages that FETCH told.
+    pub headers: u64,
+    /// Octets of all other texts of messages that FETCH told.
+    pub bodies: u64,
 }
 
 /// Whether the host should look out for changes of the open mailbox.

@@ -104,7 +104,7 @@ impl Connection {
                     assert!(deadline > self.now, "waits for a time that has come");
                     break;
                 }
-                Output::Close => self.closed = true,
+                Output::Close(_) => self.closed = true,
                 Output::StartTls => {
                     at = input.len();
                     self.session.tls_started();

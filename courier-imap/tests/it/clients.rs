@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use courier_imap::session::output::Facts;
 use courier_imap::session::settings::{LoginCommand, Settings};
 use courier_imap::session::{Session, Transport};
 use courier_imap::testing::{Connection, Mailboxes};
@@ -165,4 +166,26 @@ fn outlook_and_others() {
     client.all_ok("a LOGIN \"user\" \"secret\"\na1 LIST \"\" \"\"\na2 LIST \"INBOX.\" \"%\"\na3 select \"inbox\"\na4 UID FETCH 3:* (UID FLAGS BODY.PEEK[HEADER])\na5 FETCH 1:2 FULL\na6 fetch 1 rfc822.header\na7 UID SEARCH 1:* UNSEEN\na8 EXAMINE INBOX\na9 UNSELECT");
     let answer = client.send("b SELECT INBOX\r\nc UID FETCH 99:* (FLAGS)\r\n");
     assert!(answer.contains("* 2 FETCH (UID 2 FLAGS ("), "{answer}");
+}
+
+#[test]
+fn the_log_learns_what_was_read() {
+    let mut client = Client::new();
+    client.all_ok("a LOGIN ann secret\nb SELECT INBOX");
+    assert_eq!(client.connection.session().facts(), Facts::default());
+    client.all_ok("c FETCH 1 (FLAGS ENVELOPE BODYSTRUCTURE)\nd FETCH 1 BODY.PEEK[9]");
+    assert_eq!(client.connection.session().facts(), Facts::default());
+    let size = MAIL.replace('\n', "\r\n").len() as u64;
+    let header = size
+        - MAIL
+            .replace('\n', "\r\n")
+            .split_once("\r\n\r\n")
+            .unwrap()
+            .1
+            .len() as u64;
+    client.all_ok("e FETCH 1:2 RFC822.HEADER\nf FETCH 1 BODY.PEEK[HEADER]");
+    client.all_ok("g FETCH 1 BODY.PEEK[]\nh FETCH 1 (RFC822.TEXT BODY[]<5.7>)\ni FETCH 1 BODY[1]");
+    let facts = client.connection.session().facts();
+    assert_eq!(facts.headers, 3 * header);
+    assert_eq!(facts.bodies, size + (size - header) + 7 + 5);
 }

@@ -145,7 +145,7 @@ impl Peer for Scripted {
             }
             Output::AppendData(octets) => return (consumed, Event::Data(octets.to_vec())),
             Output::Wait { deadline, .. } => return (consumed, Event::Wait(deadline)),
-            Output::Close => return (consumed, Event::Close),
+            Output::Close(_) => return (consumed, Event::Close),
             Output::Login(token, Credentials { user, password }) => {
                 let password = password.expose().escape_ascii().to_string();
                 (Asked::Verdict(token), format!("login {user} {password}"))

@@ -36,7 +36,9 @@ pub(crate) async fn load(
     for _ in 0..ATTEMPTS {
         let listing = match disk.list(&directory).await {
             Ok(listing) => listing,
-            Err(error) if is_missing(error.kind) => return Ok(Keywords::new()),
+            Err(error) if is_missing(error.kind) || is_absent(error.kind) => {
+                return Ok(Keywords::new());
+            }
             Err(error) => return Err(error),
         };
         let changes = Changes::of(&listing);

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op, Piece};
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, FileKind, Op, Piece};
 
 use super::list::print_change;
 use super::{DIRECTORY, KeywordTable, SetId};
 use crate::folder::{FolderPath, is_missing};
+use crate::replace::{is_absent, temporary};
 use crate::tree::BATCH;
 use crate::writer::Writer;
 
@@ -69,7 +70,7 @@ async fn link_all(
         durability: Durability::Synced,
     };
     if let Err(error) = disk.one(create.clone()).await {
-        if !is_missing(error.kind) {
+        if !is_missing(error.kind) && !is_absent(error.kind) {
             return Err(error);
         }
         make_directory(disk, folder, writer).await?;
@@ -92,18 +93,28 @@ async fn link_all(
     Ok(waiting)
 }
 
+/// Makes the directory. What stands in its place and is none goes to `tmp`, where it
+/// is purged in time.
 async fn make_directory(
     disk: &Disk,
     folder: &FolderPath,
     writer: &Writer,
 ) -> Result<(), DiskError> {
-    let made = disk
-        .one(Op::Mkdir {
-            path: folder.file(DIRECTORY),
-            mode: writer.directory_mode(),
-        })
-        .await;
-    match made {
+    let path = folder.file(DIRECTORY);
+    if let Ok(meta) = disk.stat(&path).await
+        && meta.kind != FileKind::Directory
+    {
+        let aside = Op::Rename {
+            from: path.clone(),
+            to: temporary(&folder.tmp(), writer),
+        };
+        disk.one(aside).await?;
+    }
+    let mkdir = Op::Mkdir {
+        path,
+        mode: writer.directory_mode(),
+    };
+    match disk.one(mkdir).await {
         Err(error) if error.kind != DiskErrorKind::Exists => Err(error),
         _ => disk
             .one(Op::SyncDir(folder.path().to_path_buf()))

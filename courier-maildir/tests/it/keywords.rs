@@ -147,3 +147,27 @@ fn keywords_of_mail_that_has_not_come_yet_are_kept_for_it() {
     assert_eq!(refreshed(&mut disk, &mut snapshot).arrived, uids(&[4]));
     assert_eq!(shown(&snapshot)[3], "4 4.x:2,* word");
 }
+
+#[test]
+fn what_is_no_directory_of_keywords_is_put_aside() {
+    let plants: [fn(&mut MemDisk); 4] = [
+        |disk| disk.plant_file(K, b"noise"),
+        |disk| disk.plant_fifo(K),
+        |disk| disk.plant_link(K, "nowhere"),
+        |disk| disk.plant_link(K, "courierimapkeywords"),
+    ];
+    for plant in plants {
+        let mut disk = opened();
+        plant(&mut disk);
+        let mut snapshot = open_with(&mut disk, Access::ReadWrite);
+        assert_eq!(snapshot.len(), 3);
+        let writer = writer(&disk);
+        let add = change(How::Add, "", Some(&["One"]));
+        let session = &mut snapshot;
+        run(&mut disk, |disk| async move {
+            store(&disk, session, &uids(&[1]), &add, &writer).await
+        })
+        .expect("stored");
+        assert_eq!(words(&mut disk), ["One", "", ""]);
+    }
+}

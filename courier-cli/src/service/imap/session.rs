@@ -10,7 +10,8 @@ use courier_core::time::{Millis, Timestamp};
 use courier_imap::grammar::command::Access;
 use courier_imap::grammar::mailbox_name::MailboxName;
 use courier_imap::session::output::{
-    AppendRequest, Appended, Copied, CopyRequest, Counts, Opened, Output, Refusal, Watch,
+    AppendRequest, Appended, Copied, CopyRequest, Counts, Ending, Facts, Opened, Output, Refusal,
+    Watch,
 };
 use courier_imap::session::settings::Settings;
 use courier_imap::session::{Session as Machine, Transport};
@@ -22,6 +23,7 @@ use super::convert::{letters, mailbox_refusal, uid, uid_validity, words};
 use super::folders::Folders;
 use super::mailbox::{Mailbox, status};
 use crate::clock;
+use crate::log;
 use crate::net::connection::{Connection, Wait};
 use crate::net::now;
 use crate::notify::Watching;
@@ -72,21 +74,13 @@ struct Session {
     since: Millis,
 }
 
-/// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    /// The machine said so.
-    Closed,
-    /// The client just went away.
-    Gone,
-}
-
 impl Session {
+    /// Runs to the end; nothing if the client just went away.
     async fn run(
         &mut self,
         connection: &mut Connection,
         stopping: &mut Stopping,
-    ) -> io::Result<Ended> {
+    ) -> io::Result<Option<Ending>> {
         loop {
             if stopping.is_now() {
                 self.machine.shutdown();
@@ -113,7 +107,7 @@ impl Session {
                 Output::Wait { deadline, watch } => {
                     connection.consume(consumed);
                     if self.wait(connection, stopping, deadline, watch).await == Wait::Closed {
-                        return Ok(Ended::Gone);
+                        return Ok(None);
                     }
                 }
                 Output::StartTls => {
@@ -125,7 +119,7 @@ impl Session {
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close => return Ok(Ended::Closed),
+                Output::Close(ending) => return Ok(Some(ending)),
                 question => {
                     self.answer(question).await;
                     connection.consume(consumed);
@@ -360,36 +354,48 @@ impl Session {
     }
 
     fn log_id(&self, fields: &[(String, Option<String>)]) {
-        let said: Vec<_> = fields
+        let said = fields
             .iter()
-            .map(|(field, value)| format!("{field}={}", value.as_deref().unwrap_or_default()))
-            .collect();
+            .map(|(field, value)| (field.as_str(), value.as_deref().unwrap_or_default()));
         let user = self
             .client
             .account()
             .map(|(_, account)| account.address.as_str());
         let (ip, port) = self.client.place();
-        tracing::info!(user, %ip, %port, said = said.join(", "), "ID");
+        tracing::info!(user, %ip, %port, pairs = log::pairs(said), "ID");
     }
 
-    fn log(&self, ended: &io::Result<Ended>, connection: &Connection) {
+    /// Courier's line at the end of a session (imap.md 5).
+    fn log(&self, ended: &io::Result<Option<Ending>>, connection: &Connection) {
+        let (ip, port) = self.client.place();
+        let (rcvd, sent) = (connection.received, connection.sent);
+        let time = (now() - self.since).0 / 1000;
+        let starttls = self.client.tls_mark();
         let Some((_, account)) = self.client.account() else {
+            if let Ok(Some(Ending::Logout)) = ended {
+                tracing::info!(%ip, %port, rcvd, sent, "LOGOUT");
+            }
+            tracing::debug!(%ip, %port, time, "Disconnected");
             return;
         };
+        let user = &account.address;
+        let Facts { headers, bodies } = self.machine.facts();
         let event = match ended {
-            Ok(Ended::Closed) => "LOGOUT",
-            Ok(Ended::Gone) => "DISCONNECTED",
+            Ok(Some(Ending::Shutdown)) => {
+                tracing::info!(
+                    target: log::NOTICE,
+                    user, %ip, %port, headers, body = bodies, rcvd, sent, time, starttls,
+                    "Disconnected during shutdown by signal"
+                );
+                return;
+            }
+            Ok(Some(Ending::Timeout)) => "TIMEOUT",
+            Ok(Some(Ending::Logout)) => "LOGOUT",
+            Ok(_) => "DISCONNECTED",
             Err(_) => "I/O error disconnect",
         };
-        let (ip, port) = self.client.place();
         tracing::info!(
-            user = account.address,
-            %ip,
-            %port,
-            rcvd = connection.received,
-            sent = connection.sent,
-            time = (now() - self.since).0 / 1000,
-            starttls = self.client.tls_mark(),
+            user, %ip, %port, headers, body = bodies, rcvd, sent, time, starttls,
             "{event}"
         );
     }

@@ -178,6 +178,11 @@ impl Session {
     /// Courier's line at the end of a session (pop3.md 4).
     fn log(&self, ended: &io::Result<Option<Ending>>, connection: &Connection) {
         let Some((_, account)) = self.client.account() else {
+            // A QUIT before the login.
+            if let Ok(Some(Ending::Logout)) = ended {
+                let (ip, port) = self.client.place();
+                tracing::info!(%ip, %port, "LOGOUT");
+            }
             return;
         };
         let facts = self.machine.facts();
