@@ -273,12 +273,14 @@ impl Writer {
             let due = self
                 .outcomes_since
                 .is_some_and(|since| since.elapsed() >= OUTCOMES_WAIT);
-            let idle = messages.is_empty() && !due;
-            if !idle || stop || self.outcomes.len() >= OUTCOMES {
+            let no_mail = messages.is_empty();
+            if !no_mail || due || stop || self.outcomes.len() >= OUTCOMES {
                 self.append(messages);
                 batches += 1;
             }
-            if idle || batches >= BATCHES {
+            // Also behind the last outcomes: what they settled is removed now, not when
+            // the next message comes.
+            if no_mail || batches >= BATCHES {
                 batches = 0;
                 pace = self.maintain();
             }

@@ -233,6 +233,8 @@ impl Worker {
             for (item, results) in items.iter().zip(results) {
                 self.settle(item, results, &mut entries);
             }
+            // The spool removes a long message's file once nobody holds its place.
+            drop(items);
             self.spool.record(entries);
         }
     }

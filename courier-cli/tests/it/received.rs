@@ -1,6 +1,8 @@
 //! Mail on its way from MAIL to the maildir: what is added, what is left out.
 
-use crate::harness::{Root, Server};
+use std::time::Duration;
+
+use crate::harness::{Root, Server, within};
 
 #[test]
 fn domains_in_trace_fields_are_ascii() {
@@ -63,4 +65,26 @@ fn a_recipient_that_is_named_twice_gets_one_copy() {
         (root.messages("ann").len(), root.messages("bob").len()),
         (1, 2)
     );
+}
+
+#[test]
+fn a_long_message_leaves_the_spool_once_it_is_delivered() {
+    let root = Root::new();
+    let server = Server::start_with(&root, &["esmtp"]);
+    let mut client = server.connect("esmtp");
+    client.reply();
+    client.smtp("EHLO c");
+    let text = format!("Subject: x\r\n\r\n{}.", "A line.\r\n".repeat(40_000));
+    for _ in 0..10 {
+        client.smtp("MAIL FROM:<z@example.net>");
+        client.smtp("RCPT TO:<ann@example.com>");
+        client.smtp("DATA");
+        assert!(client.smtp(&text).starts_with("250"));
+    }
+    root.wait_for_messages("ann", 10);
+    let files = || std::fs::read_dir(root.path().join("var/spool/journal/big")).expect("big");
+    let gone = within(Duration::from_secs(10), || {
+        (files().count() == 0).then_some(())
+    });
+    assert!(gone.is_some(), "{} stay", files().count());
 }
