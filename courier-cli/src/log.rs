@@ -6,10 +6,12 @@
 //! error does not take what is written, events are counted and dropped, and mail
 //! goes on.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
@@ -46,7 +48,7 @@ pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static)
         return;
     }
     let (done, finished) = mpsc::channel();
-    FLUSHED.set(std::sync::Mutex::new(finished)).ok();
+    FLUSHED.set(Mutex::new(finished)).ok();
     std::thread::spawn(move || {
         while let Ok(line) = lines.recv() {
             let mut text = String::new();
@@ -79,7 +81,7 @@ pub fn flush() {
     }
 }
 
-static FLUSHED: OnceLock<std::sync::Mutex<mpsc::Receiver<()>>> = OnceLock::new();
+static FLUSHED: OnceLock<Mutex<mpsc::Receiver<()>>> = OnceLock::new();
 
 struct Sink {
     format: Format,
@@ -215,6 +217,24 @@ fn cut(value: &str) -> &str {
     let end = value.floor_char_boundary(VALUE_LIMIT);
     value.get(..end).unwrap_or(value)
 }
+
+/// Whether something lasting at this place is to be logged: it was not yet, as far as
+/// this process remembers.
+#[must_use]
+pub fn is_news(place: &Path) -> bool {
+    static LOGGED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.contains(place) {
+        return false;
+    }
+    if logged.len() >= REMEMBERED {
+        logged.clear();
+    }
+    logged.insert(place.to_owned())
+}
+
+/// Places that [`is_news`] remembers.
+const REMEMBERED: usize = 10_000;
 
 /// The target of events of a level that `tracing` lacks.
 pub const NOTICE: &str = "courier::notice";

@@ -115,13 +115,27 @@ pub(crate) async fn list_quiet(
     directory: &Path,
     mut show: impl FnMut(&[u8]),
 ) -> Result<Meta, DiskError> {
+    let files = |name: &[u8], kind| {
+        if is_file(kind) {
+            show(name);
+        }
+    };
+    list_kinds(disk, directory, files).await
+}
+
+/// As [`list_quiet`], but shows what is no file as well.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn list_kinds(
+    disk: &Disk,
+    directory: &Path,
+    mut show: impl FnMut(&[u8], FileKind),
+) -> Result<Meta, DiskError> {
     let mut before = disk.stat(directory).await?;
     for _ in 0..ATTEMPTS {
         let listing = disk.list(directory).await?;
-        listing
-            .iter()
-            .filter(|(_, kind)| is_file(*kind))
-            .for_each(|(name, _)| show(name));
+        listing.iter().for_each(|(name, kind)| show(name, kind));
         let after = disk.stat(directory).await?;
         if Stamp::of(&before) == Stamp::of(&after) {
             break;

@@ -12,6 +12,7 @@ mod full_disk;
 mod harness;
 mod hostile;
 mod idle;
+mod imap_log;
 mod killed;
 mod killed_imap;
 mod lifecycle;

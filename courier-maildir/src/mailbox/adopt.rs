@@ -30,6 +30,7 @@ impl Snapshot {
                 .map(|meta| Gate::after_reading(&meta, writer));
         }
         if let Some(named) = named {
+            self.findings = named.findings;
             let (new, cur, list) = (named.new, named.cur, named.numbered.list);
             changes.reset = !first && self.validity != named.numbered.validity;
             self.adopt_names(named.found, named.numbered, &mut changes);

@@ -7,6 +7,7 @@
 mod adopt;
 mod append;
 mod expunge;
+mod finding;
 mod found;
 mod locate;
 mod measure;
@@ -22,6 +23,7 @@ use courier_core::disk::DiskError;
 
 pub use append::{Appended, Copied, NewMessage, append, copy, move_to};
 pub use expunge::{Expunge, expunge};
+pub use finding::Finding;
 pub(crate) use found::Found;
 pub use locate::locate;
 pub use measure::measure;

@@ -51,6 +51,8 @@ pub(super) struct Numbered {
     pub(super) fresh_from: usize,
     pub(super) list: Option<ListStamp>,
     pub(super) saved: Saved,
+    /// There was a list, and it could not be believed.
+    pub(super) rebuilt: bool,
 }
 
 /// UIDs without a message that a list may hold before it is written for them alone.
@@ -244,7 +246,11 @@ impl Numbering<'_> {
         let (numbered, list) = uid_list::begin(self.disk, folder, text, self.writer)
             .await?
             .ok_or(MailboxError::UidsExhausted)?;
-        Ok(Numbered { list, ..numbered })
+        Ok(Numbered {
+            list,
+            rebuilt: view.joined.is_none() && view.stamp.is_some(),
+            ..numbered
+        })
     }
 
     /// The file's text.
@@ -321,6 +327,7 @@ impl Numbered {
             uids,
             list: None,
             saved: Saved::Yes,
+            rebuilt: false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use courier_core::disk::DiskError;
 
+use super::finding::Finding;
 use super::found::Found;
 use super::names::{Entry, Names, Place};
 use crate::flags::Flags;
@@ -43,6 +44,7 @@ pub struct Snapshot {
     pub(super) unsynced: bool,
     /// Sizes that names do not tell, as far as they were measured.
     pub(super) measured: HashMap<Uid, Sizes>,
+    pub(super) findings: Vec<Finding>,
 }
 
 /// What has changed and was not told yet.
@@ -86,6 +88,7 @@ impl Snapshot {
             untold: Untold::default(),
             unsynced: false,
             measured: HashMap::new(),
+            findings: Vec::new(),
         }
     }
 
@@ -218,6 +221,12 @@ impl Snapshot {
             Saved::Yes => None,
             Saved::Partly(error) | Saved::Never(error) => Some(error),
         }
+    }
+
+    /// What the last look found that should not be so: for the log. A later look may
+    /// find it again.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Messages are recent for the first session that is told of them: takes that

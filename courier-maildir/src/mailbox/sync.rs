@@ -3,6 +3,7 @@
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Meta, Op, Reply};
 
 use super::MailboxError;
+use super::finding::Finding;
 use super::found::Found;
 use super::locate::TRUSTED;
 use super::names::{Names, Place};
@@ -11,7 +12,7 @@ use super::snapshot::{Access, Saved, Snapshot};
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, KeywordTable, Keywords};
 use crate::name::Name;
-use crate::scan::{Gate, is_file, list_quiet};
+use crate::scan::{Gate, is_file, list_kinds};
 use crate::tree::{BATCH, purge_tmp};
 use crate::uid_list::{self, ListStamp, Uid};
 use crate::writer::Writer;
@@ -173,6 +174,7 @@ pub(super) struct Named {
     pub(super) new: Gate,
     pub(super) cur: Gate,
     pub(super) numbered: Numbered,
+    pub(super) findings: Vec<Finding>,
 }
 
 async fn look(
@@ -219,7 +221,13 @@ async fn attempt(
         writer,
     };
     let numbered = numbering.run(listed, hold).await?;
+    let mut findings = look.findings;
+    if numbered.as_ref().is_some_and(|numbered| numbered.rebuilt) {
+        let list = snapshot.folder.file(uid_list::FILE);
+        findings.push(Finding::UidsAnew(list));
+    }
     Ok(numbered.map(|numbered| Named {
+        findings,
         found: look.found,
         new: look.new,
         cur: look.cur,
@@ -257,6 +265,7 @@ struct Look<'a> {
     cur: Gate,
     /// Names in `cur` of messages that we brought there.
     moved: Vec<Vec<u8>>,
+    findings: Vec<Finding>,
 }
 
 impl<'a> Look<'a> {
@@ -286,6 +295,7 @@ impl<'a> Look<'a> {
                 |gates| gates.cur,
             ),
             moved: Vec::new(),
+            findings: Vec::new(),
         };
         let overtaken = look.at_new(due.new).await?;
         look.at_cur(due.cur || overtaken, known).await?;
@@ -307,8 +317,12 @@ impl<'a> Look<'a> {
         let mut waiting: Vec<Box<[u8]>> = Vec::new();
         if due {
             let directory = folder.new_dir();
-            let before =
-                list_quiet(self.disk, &directory, |name| waiting.push(name.into())).await?;
+            let findings = &mut self.findings;
+            let before = list_kinds(self.disk, &directory, |name, kind| match is_file(kind) {
+                true => waiting.push(name.into()),
+                false => Finding::no_message(findings, &directory, name),
+            });
+            let before = before.await?;
             self.new = Gate::after_reading(&before, self.writer);
         } else {
             let names = &self.snapshot.names;
@@ -366,9 +380,12 @@ impl<'a> Look<'a> {
     async fn at_cur(&mut self, due: bool, known: &Names) -> Result<(), DiskError> {
         let directory = self.snapshot.folder.cur();
         if due {
-            let found = &mut self.found;
-            let before =
-                list_quiet(self.disk, &directory, |name| found.see(Place::Cur, name)).await?;
+            let (found, findings) = (&mut self.found, &mut self.findings);
+            let before = list_kinds(self.disk, &directory, |name, kind| match is_file(kind) {
+                true => found.see(Place::Cur, name),
+                false => Finding::no_message(findings, &directory, name),
+            });
+            let before = before.await?;
             self.cur = Gate::after_reading(&before, self.writer);
             if !self.cur.is_settled() && !self.found.has_all(known) {
                 // A file that was renamed meanwhile may not have been shown at all.

@@ -2,7 +2,7 @@ use courier_core::testing::{MemDisk, Promises, crash_everywhere, fail_everywhere
 use courier_core::time::{Millis, Timestamp};
 use courier_core::{disk, disk::DiskErrorKind};
 use courier_maildir::folder::FolderPath;
-use courier_maildir::mailbox::{Access, Changes, MailboxError, open, refresh};
+use courier_maildir::mailbox::{Access, Changes, Finding, MailboxError, open, refresh};
 
 use crate::support::*;
 
@@ -407,4 +407,36 @@ fn a_failing_disk_is_refused_cleanly_or_does_not_matter() {
         checker.check(disk, promises, |_, _| ());
     });
     assert!(refused > 0);
+}
+
+#[test]
+fn what_is_no_message_is_found_and_not_shown() {
+    let mut disk = opened();
+    disk.plant_link("/m/cur/4.x:2,", "/etc/passwd");
+    disk.plant_fifo("/m/new/5.x");
+    disk.plant_directory("/m/cur/6.x");
+    disk.plant_directory("/m/cur/.hidden");
+    let mut snapshot = open_with(&mut disk, Access::ReadWrite);
+    assert_eq!(snapshot.len(), 3);
+    let mut places: Vec<_> = snapshot.take_findings();
+    places.sort_unstable_by(|a, b| a.path().cmp(b.path()));
+    let expected = ["/m/cur/4.x:2,", "/m/cur/6.x", "/m/new/5.x"];
+    assert_eq!(places, expected.map(|path| Finding::NoMessage(path.into())));
+    assert!(snapshot.take_findings().is_empty());
+}
+
+#[test]
+fn a_list_that_cannot_be_believed_is_found() {
+    const LIST: &str = "/m/courierimapuiddb";
+    for text in [&b""[..], b"\0\0\0\0", b"noise"] {
+        let mut disk = opened();
+        let before = open_with(&mut disk, Access::ReadWrite);
+        disk.plant_file(LIST, text);
+        let mut snapshot = open_with(&mut disk, Access::ReadWrite);
+        assert_ne!(snapshot.uid_validity(), before.uid_validity());
+        assert_eq!(snapshot.take_findings(), [Finding::UidsAnew(LIST.into())]);
+    }
+    let mut disk = three();
+    let mut snapshot = open_with(&mut disk, Access::ReadWrite);
+    assert!(snapshot.take_findings().is_empty(), "the first of all");
 }

@@ -17,7 +17,7 @@ use courier_imap::session::output::{
 };
 use courier_imap::view::{self, Changes, MessageFlags, Uid};
 use courier_maildir::folder::FolderPath;
-use courier_maildir::mailbox::{self, Expunge, Snapshot};
+use courier_maildir::mailbox::{self, Expunge, Finding, Snapshot};
 use courier_maildir::uid_list;
 use courier_maildir::writer::Writer;
 
@@ -28,6 +28,7 @@ use super::convert::{
 use crate::clock;
 use crate::disk::Disks;
 use crate::failure::chain;
+use crate::log;
 use crate::message_file;
 
 /// An open mailbox: the folder as it was last seen.
@@ -54,10 +55,11 @@ impl Mailbox {
         };
         let (place, now) = (folder.clone(), writer.at(clock::now()));
         let open = disk::task(|disk| async move { mailbox::open(&disk, &place, how, &now).await });
-        let snapshot = disks
+        let mut snapshot = disks
             .run(open)
             .await
             .map_err(|error| mailbox_refusal(&error))?;
+        report(&mut snapshot);
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }
@@ -83,6 +85,7 @@ impl Mailbox {
     pub(super) async fn refresh(&mut self) -> Result<Changes, Refusal> {
         let refreshed = self.task(|disk, mut snapshot, writer| async move {
             let changes = mailbox::refresh(&disk, &mut snapshot, &writer).await;
+            report(&mut snapshot);
             (snapshot, changes)
         });
         let changes = refreshed.await?.map_err(|error| mailbox_refusal(&error))?;
@@ -304,6 +307,19 @@ impl Mailbox {
     }
 }
 
+/// Logs what should not be so in a folder, each thing once.
+fn report(snapshot: &mut Snapshot) {
+    for finding in snapshot.take_findings() {
+        let path = finding.path().display();
+        match &finding {
+            Finding::UidsAnew(_) => tracing::warn!(%path, "UID LIST REBUILT"),
+            // It stays, and every look finds it.
+            other if log::is_news(other.path()) => tracing::warn!(%path, "NO MESSAGE"),
+            _ => {}
+        }
+    }
+}
+
 /// What a session is shown of a folder.
 fn shown(snapshot: &Snapshot) -> Option<view::Snapshot> {
     let next = uid(snapshot.uid_next())?;
@@ -380,10 +396,11 @@ pub(super) async fn status(
     let open = disk::task(|disk| async move {
         mailbox::open(&disk, &folder, mailbox::Access::ReadOnly, &now).await
     });
-    let snapshot = disks
+    let mut snapshot = disks
         .run(open)
         .await
         .map_err(|error| mailbox_refusal(&error))?;
+    report(&mut snapshot);
     let counts = snapshot.counts();
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(courier_imap::session::output::Counts {
