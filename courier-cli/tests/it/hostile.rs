@@ -228,3 +228,42 @@ fn more_connections_than_allowed_are_told_so() {
         assert!(third.closed());
     }
 }
+
+#[test]
+fn a_link_in_the_place_of_a_folder_is_not_followed() {
+    let root = Root::new();
+    let server = Server::start(&root);
+    let outside = root.path().join("outside");
+    for folder in ["tmp", "new", "cur"] {
+        std::fs::create_dir_all(outside.join(folder)).expect("made");
+    }
+    std::fs::write(outside.join("cur/1.M1P1.host:2,"), "Subject: secret\n\n").expect("written");
+    std::os::unix::fs::symlink(&outside, root.maildir("ann").join(".link")).expect("linked");
+    let mut imap = server.connect("imap");
+    imap.line();
+    imap.imap("a", &format!("LOGIN ann@example.com \"{PASSWORD}\""));
+    assert_eq!(imap.imap("b", "LIST \"\" *").len(), 2);
+    imap.imap("c", "CREATE INBOX.real");
+    for (command, answer) in [
+        ("SELECT INBOX.link", "NO [NONEXISTENT]"),
+        ("STATUS INBOX.link (MESSAGES)", "NO [NONEXISTENT]"),
+        ("CREATE INBOX.link", "NO [CANNOT]"),
+        ("DELETE INBOX.link", "NO [NONEXISTENT]"),
+        ("RENAME INBOX.link INBOX.other", "NO [NONEXISTENT]"),
+        ("RENAME INBOX.real INBOX.link", "NO [CANNOT]"),
+        ("APPEND INBOX.link {1+}\r\nx", "NO [TRYCREATE]"),
+    ] {
+        let lines = imap.imap("d", command);
+        let last = lines.last().expect("an answer");
+        assert!(
+            last.starts_with(&format!("d {answer}")),
+            "{command}: {last}"
+        );
+    }
+    assert_eq!(
+        std::fs::read_dir(outside.join("cur"))
+            .expect("there")
+            .count(),
+        1
+    );
+}

@@ -14,6 +14,7 @@ use crate::view::Uid;
 pub(super) struct Copy {
     request: Option<CopyRequest>,
     mode: CopyMode,
+    by: By,
 }
 
 impl Copy {
@@ -42,7 +43,7 @@ impl Copy {
             mailbox,
             mode,
         });
-        Ok(Self { request, mode })
+        Ok(Self { request, mode, by })
     }
 }
 
@@ -58,6 +59,11 @@ impl Job for Copy {
             }
             _ => return Progress::Done(Reply::refused(Refusal::ServerBug)),
         };
+        if copied.uids.is_empty() && self.by == By::Sequence {
+            // Others go on without those that are gone; here there are no others.
+            let reply = Reply::refused(Refusal::Expunged);
+            return Progress::Done(reply.with_news(MailboxNews::Fresh));
+        }
         let code = copy_uid(&copied);
         let reply = Reply::ok(completed(self.mode)).with_news(MailboxNews::Fresh);
         if self.mode == CopyMode::Copy {

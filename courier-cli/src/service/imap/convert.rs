@@ -154,6 +154,11 @@ pub(super) fn disk_refusal(error: &DiskError) -> Refusal {
             Refusal::NoPermission
         }
         DiskErrorKind::TooManyFiles | DiskErrorKind::Busy => unavailable(error),
+        // What somebody has put in the way of a folder; it is not touched.
+        DiskErrorKind::NotADirectory | DiskErrorKind::IsADirectory | DiskErrorKind::NotRegular => {
+            tracing::warn!(error = chain(error), "IN THE WAY");
+            Refusal::Cannot
+        }
         _ => broken(error),
     }
 }
