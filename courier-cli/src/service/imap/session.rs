@@ -103,8 +103,10 @@ impl Session {
                 }
                 Output::Write => {
                     connection.consume(consumed);
-                    let written = connection.write(self.machine.pending()).await?;
-                    self.machine.wrote(written);
+                    let text = self.machine.pending();
+                    connection.queue(text).await?;
+                    let queued = text.len();
+                    self.machine.wrote(queued);
                 }
                 Output::Send(segment) => {
                     connection.consume(consumed);
@@ -125,7 +127,10 @@ impl Session {
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close => return Ok(Ended::Closed),
+                Output::Close => {
+                    connection.flush().await?;
+                    return Ok(Ended::Closed);
+                }
                 question => {
                     self.answer(question).await;
                     connection.consume(consumed);
