@@ -97,8 +97,10 @@ impl Session {
                 }
                 Output::Write => {
                     connection.consume(consumed);
-                    let written = connection.write(self.machine.pending()).await?;
-                    self.machine.wrote(written);
+                    let text = self.machine.pending();
+                    connection.queue(text).await?;
+                    let queued = text.len();
+                    self.machine.wrote(queued);
                 }
                 Output::Send(segment) => {
                     connection.consume(consumed);
@@ -119,7 +121,10 @@ impl Session {
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close(ending) => return Ok(Some(ending)),
+                Output::Close(ending) => {
+                    connection.flush().await?;
+                    return Ok(Some(ending));
+                }
                 question => {
                     self.answer(question).await;
                     connection.consume(consumed);

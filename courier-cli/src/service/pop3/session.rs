@@ -72,8 +72,10 @@ impl Session {
             connection.consume(step.consumed);
             match step.output {
                 Output::Write => {
-                    let written = connection.write(self.machine.pending()).await?;
-                    self.machine.wrote(written);
+                    let text = self.machine.pending();
+                    connection.queue(text).await?;
+                    let queued = text.len();
+                    self.machine.wrote(queued);
                 }
                 Output::Send(segment) => connection.send(segment).await?,
                 Output::Wait { deadline } => {
@@ -94,7 +96,10 @@ impl Session {
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close(ending) => return Ok(Some(ending)),
+                Output::Close(ending) => {
+                    connection.flush().await?;
+                    return Ok(Some(ending));
+                }
                 Output::Relay => return Ok(None),
                 question => self.answer(question).await,
             }
