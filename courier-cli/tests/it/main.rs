@@ -11,3 +11,4 @@ mod harness;
 mod hostile;
 mod killed;
 mod lifecycle;
+mod pop3;
