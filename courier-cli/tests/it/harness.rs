@@ -303,6 +303,26 @@ impl Client {
         self.until_tag(tag)
     }
 
+    /// Sends a POP3 command and gives the first line of the reply.
+    pub(crate) fn pop3(&mut self, command: &str) -> String {
+        self.send(format!("{command}\r\n"));
+        self.line()
+    }
+
+    /// The octets up to a line with nothing but a dot, which is left out.
+    pub(crate) fn until_dot(&mut self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        loop {
+            let start = octets.len();
+            let read = self.stream.read_until(b'\n', &mut octets);
+            assert!(read.expect("a line") > 0, "closed before the end");
+            if octets[start..] == *b".\r\n" {
+                octets.truncate(start);
+                return octets;
+            }
+        }
+    }
+
     pub(crate) fn until_tag(&mut self, tag: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {

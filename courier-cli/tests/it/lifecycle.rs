@@ -130,6 +130,25 @@ fn check_names_file_and_line() {
 }
 
 #[test]
+fn a_linked_configuration_is_served() {
+    let root = Root::new();
+    let etc = root.path().join("etc");
+    let site = root.path().join("site");
+    std::fs::rename(&etc, &site).expect("moved");
+    std::os::unix::fs::symlink("site", &etc).expect("linked");
+    for name in ["me", "imapd", "hosteddomains"] {
+        let real = root.path().join(format!("{name}.real"));
+        std::fs::rename(site.join(name), &real).expect("moved");
+        std::os::unix::fs::symlink(&real, site.join(name)).expect("linked");
+    }
+    let checked = root.run(&["check"], "");
+    assert!(checked.status.success(), "{checked:?}");
+    let server = Server::start(&root);
+    let mut client = server.connect("esmtp");
+    assert!(client.reply().contains("mx.example.com"));
+}
+
+#[test]
 fn a_hangup_reloads_and_a_broken_configuration_changes_nothing() {
     let root = Root::new();
     let server = Server::start(&root);

@@ -16,4 +16,5 @@ mod imap_log;
 mod killed;
 mod killed_imap;
 mod lifecycle;
+mod pop3;
 mod received;
