@@ -16,6 +16,7 @@ pub mod failure;
 pub mod init;
 pub mod layout;
 pub mod log;
+pub mod memory;
 pub mod message_file;
 pub mod net;
 pub mod notify;

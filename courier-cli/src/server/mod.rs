@@ -28,6 +28,7 @@ use crate::delivery::{Deliveries, Local};
 use crate::disk::{Disks, StdDisk};
 use crate::failure::{Failure, Status, chain};
 use crate::layout::Layout;
+use crate::memory;
 use crate::net::tls::{Identity, Source};
 use crate::notify::Notifier;
 use crate::root;
@@ -63,6 +64,7 @@ pub struct Prepared {
 pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prepared, Failure> {
     let prepared = prepare_embedded(layout, listen)?;
     root::raise_file_limit();
+    memory::give_back_large_pieces();
     root::give_up(layout).map_err(|error| {
         Failure::new(Status::Permission, format!("cannot give up root: {error}"))
     })?;
