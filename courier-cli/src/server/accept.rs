@@ -150,15 +150,11 @@ async fn serve(
     mut connection: Connection,
     stopping: Stopping,
 ) {
-    if service.is_tls() {
-        let Some(identity) = context.identities.get(&service) else {
-            return;
-        };
-        let config = identity.current(connection.local.ip());
-        if let Err(error) = connection.start_tls(config).await {
-            tracing::info!(ip = %connection.peer.ip(), service = service.name(), error = %error, "TLS FAILED");
-            return;
-        }
+    if service.is_tls()
+        && let Err(error) = context.start_tls(service, &mut connection).await
+    {
+        tracing::info!(ip = %connection.peer.ip(), service = service.name(), error = %error, "TLS FAILED");
+        return;
     }
     let peer = connection.peer.ip();
     if let Err(error) = machine.serve(context, service, connection, stopping).await {

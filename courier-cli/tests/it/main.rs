@@ -14,6 +14,7 @@ mod hostile;
 mod idle;
 mod imap_log;
 mod killed;
+mod killed_accounts;
 mod killed_imap;
 mod lifecycle;
 mod pop3;

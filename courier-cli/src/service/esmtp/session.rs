@@ -115,11 +115,7 @@ impl Session {
                 }
                 Output::Wait { deadline } => {
                     connection.consume(consumed);
-                    let wait = tokio::select! {
-                        biased;
-                        wait = connection.fill(deadline) => wait,
-                        () = stopping.begin() => Wait::Deadline,
-                    };
+                    let wait = stopping.or_input(connection, deadline).await;
                     if wait == Wait::Closed {
                         return Ok(());
                     }
@@ -173,10 +169,7 @@ impl Session {
     }
 
     async fn start_tls(&mut self, connection: &mut Connection) -> io::Result<()> {
-        let identity = self.context.identities.get(&self.service);
-        let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-        let config = identity.current(connection.local.ip());
-        connection.start_tls(config).await?;
+        self.context.start_tls(self.service, connection).await?;
         self.server.tls_started();
         self.client.under_tls();
         Ok(())

@@ -114,10 +114,7 @@ impl Session {
                 }
                 Output::StartTls => {
                     connection.consume(consumed);
-                    let identity = self.context.identities.get(&self.service);
-                    let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-                    let config = identity.current(connection.local.ip());
-                    connection.start_tls(config).await?;
+                    self.context.start_tls(self.service, connection).await?;
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
@@ -161,8 +158,7 @@ impl Session {
         };
         tokio::select! {
             biased;
-            wait = connection.fill(deadline) => wait,
-            () = stopping.begin() => Wait::Deadline,
+            wait = stopping.or_input(connection, deadline) => wait,
             () = changed => {
                 self.machine.changed();
                 Wait::Deadline

@@ -79,20 +79,13 @@ impl Session {
                 }
                 Output::Send(segment) => connection.send(segment).await?,
                 Output::Wait { deadline } => {
-                    let wait = tokio::select! {
-                        biased;
-                        wait = connection.fill(deadline) => wait,
-                        () = stopping.begin() => Wait::Deadline,
-                    };
+                    let wait = stopping.or_input(connection, deadline).await;
                     if wait == Wait::Closed {
                         return Ok(None);
                     }
                 }
                 Output::StartTls => {
-                    let identity = self.context.identities.get(&self.service);
-                    let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-                    let config = identity.current(connection.local.ip());
-                    connection.start_tls(config).await?;
+                    self.context.start_tls(self.service, connection).await?;
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
