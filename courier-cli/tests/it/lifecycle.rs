@@ -109,6 +109,35 @@ fn accounts_come_and_go_under_a_running_server() {
 }
 
 #[test]
+fn an_account_that_nothing_leads_to_is_told_at_once() {
+    let root = Root::new();
+    let add = |address: &str| {
+        let added = root.run(&["account", "add", address, "--password-stdin"], "secret");
+        let said = String::from_utf8(added.stderr).expect("text");
+        (added.status.code(), said)
+    };
+    assert_eq!(add("carol@example.com"), (Some(0), String::new()));
+    assert_eq!(add("carol"), (Some(0), String::new()));
+    let (status, said) = add("dave@elsewhere.example");
+    assert_eq!(status, Some(0));
+    assert!(
+        said.contains("courier init --domain elsewhere.example"),
+        "{said}"
+    );
+    let (status, said) = add("dave@mx.example.com");
+    assert_eq!(status, Some(0));
+    assert!(said.contains("goes to the account dave:"), "{said}");
+    root.configure("locallowercase", "");
+    let (status, said) = add("Erin@example.com");
+    assert_eq!(status, Some(64));
+    assert!(
+        said.contains("lead to the account erin@example.com: add that"),
+        "{said}"
+    );
+    assert!(!root.maildir("Erin").exists());
+}
+
+#[test]
 fn check_names_file_and_line() {
     let root = Root::new();
     let checked = root.run(&["check"], "");
