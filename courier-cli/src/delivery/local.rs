@@ -10,7 +10,7 @@ use courier_maildir::folder::FolderPath;
 use courier_maildir::name::{Maker, UniqueName};
 use courier_maildir::writer::Writer;
 
-use super::queue::Item;
+use super::item::Item;
 use crate::clock;
 use crate::disk::StdDisk;
 use crate::failure::chain;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use courier_core::disk::Octets;
 use courier_core::envelope::Envelope;
-use courier_core::mta::journal::{Entry, Location, MessageId, Progress};
+use courier_core::mta::journal::{Entry, MessageId, Progress};
 use courier_core::mta::retry::Retry;
 use courier_maildir::delivery::Attempt;
 
+use super::item::Item;
 use super::local::{Local, Result as Delivered};
 use super::outcome::Outcome;
 use crate::clock;
@@ -59,17 +60,6 @@ pub struct Fresh {
 enum Job {
     Fresh(Box<Fresh>),
     Stored(MessageId, Attempt),
-}
-
-/// A message at hand, with the recipients that wait and their rounds.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) id: MessageId,
-    pub(super) envelope: Envelope,
-    pub(super) location: Location,
-    pub(super) content: Option<Octets>,
-    pub(super) attempt: Attempt,
-    pub(super) recipients: Vec<(u32, u32)>,
 }
 
 impl Deliveries {
