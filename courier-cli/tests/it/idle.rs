@@ -89,3 +89,34 @@ fn the_end_of_the_folder_ends_idle() {
         assert!(idle.closed());
     }
 }
+
+#[test]
+fn of_many_changes_at_once_none_is_lost() {
+    let root = Root::new();
+    let server = Server::start(&root);
+    let cur = root.maildir("ann").join("cur");
+    for number in 1..=300 {
+        let name = format!("{}.M1P1.host:2,", 1_700_000_000 + number);
+        fs::write(cur.join(name), "Subject: text\n\nbody\n").expect("written");
+    }
+    let mut other = opened(&server);
+    let mut idle: Vec<_> = (0..3).map(|_| opened(&server)).collect();
+    for client in &mut idle {
+        client.send("i IDLE\r\n");
+        assert_eq!(client.line(), "+ entering idle mode");
+    }
+    // One by one, so that changes come while others are looked at.
+    let all: String = (1..=300)
+        .map(|number| format!("s{number} STORE {number} +FLAGS.SILENT (\\Flagged)\r\n"))
+        .collect();
+    other.send(all);
+    other.until_tag("s300");
+    for client in &mut idle {
+        let mut flagged = std::collections::BTreeSet::new();
+        while flagged.len() < 300 {
+            let line = client.line();
+            assert!(line.contains("\\Flagged"), "{line}");
+            flagged.insert(line.split(' ').nth(1).map(str::to_owned));
+        }
+    }
+}

@@ -17,6 +17,7 @@ use courier_imap::session::settings::Settings;
 use courier_imap::session::{Session as Machine, Transport};
 use courier_maildir::content::Content;
 use courier_maildir::mailbox::{self, NewMessage};
+use tokio::time::Instant;
 
 use super::append::Incoming;
 use super::convert::{letters, mailbox_refusal, uid, uid_validity, words};
@@ -52,6 +53,7 @@ pub async fn serve(
         service,
         mailbox: None,
         watching: None,
+        gathering: Instant::now(),
         incoming: None,
         since: now(),
     };
@@ -70,6 +72,8 @@ struct Session {
     mailbox: Option<Mailbox>,
     /// Looks out for changes of the mailbox, while the client is in IDLE.
     watching: Option<Watching>,
+    /// Until then changes gather: to look for them costs what the folder is large.
+    gathering: Instant,
     incoming: Option<Incoming>,
     since: Millis,
 }
@@ -149,10 +153,14 @@ impl Session {
             (Watch::Mailbox, _) => {}
             (Watch::Nothing, _) => self.watching = None,
         }
-        let watching = &mut self.watching;
+        let (watching, gathering) = (&mut self.watching, self.gathering);
         let changed = async {
             match watching {
-                Some(watching) => watching.changed().await,
+                Some(watching) => {
+                    // In this order, so that no change is lost when something else comes.
+                    tokio::time::sleep_until(gathering).await;
+                    watching.changed().await;
+                }
                 None => std::future::pending().await,
             }
         };
@@ -236,7 +244,9 @@ impl Session {
         };
         match question {
             Output::Refresh(token) => {
+                let begun = Instant::now();
                 let changes = mailbox.refresh().await;
+                self.gathering = begun + begun.elapsed() * GATHERING;
                 self.machine.refreshed(token, changes);
             }
             Output::Fetch(token, request) => {
@@ -401,6 +411,10 @@ impl Session {
         );
     }
 }
+
+/// A client in IDLE is told of a single change at once. While a folder changes all the
+/// time it is looked at so seldom that this takes a twentieth of the time.
+const GATHERING: u32 = 20;
 
 async fn copy(
     mailbox: &mut Mailbox,
