@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use courier_core::account::secret::Secret;
 use courier_core::config::Service;
@@ -72,7 +73,8 @@ struct Session {
     mailbox: Option<Mailbox>,
     /// Looks out for changes of the mailbox, while the client is in IDLE.
     watching: Option<Watching>,
-    /// Until then changes gather: to look for them costs what the folder is large.
+    /// Until shortly before this, changes gather: to look for them costs what the folder
+    /// is large.
     gathering: Instant,
     incoming: Option<Incoming>,
     since: Millis,
@@ -153,12 +155,15 @@ impl Session {
             (Watch::Mailbox, _) => {}
             (Watch::Nothing, _) => self.watching = None,
         }
-        let (watching, gathering) = (&mut self.watching, self.gathering);
+        let watching = &mut self.watching;
+        let gathering = self.gathering.checked_sub(AT_ONCE);
         let changed = async {
             match watching {
                 Some(watching) => {
                     // In this order, so that no change is lost when something else comes.
-                    tokio::time::sleep_until(gathering).await;
+                    if let Some(gathering) = gathering {
+                        tokio::time::sleep_until(gathering).await;
+                    }
                     watching.changed().await;
                 }
                 None => std::future::pending().await,
@@ -246,7 +251,7 @@ impl Session {
             Output::Refresh(token) => {
                 let begun = Instant::now();
                 let changes = mailbox.refresh().await;
-                self.gathering = begun + begun.elapsed() * GATHERING;
+                self.gathering = self.gathering.max(begun) + begun.elapsed() * GATHERING;
                 self.machine.refreshed(token, changes);
             }
             Output::Fetch(token, request) => {
@@ -412,9 +417,11 @@ impl Session {
     }
 }
 
-/// A client in IDLE is told of a single change at once. While a folder changes all the
-/// time it is looked at so seldom that this takes a twentieth of the time.
+/// A client in IDLE is told of a change at once. While a folder changes all the time it
+/// is looked at so seldom that this takes a twentieth of the time.
 const GATHERING: u32 = 20;
+/// So much may be owed of that before changes gather.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 async fn copy(
     mailbox: &mut Mailbox,
