@@ -53,6 +53,7 @@ pub async fn make(disk: Disk, plan: Plan) -> Result<Vec<PathBuf>, InitError> {
         made: Vec::new(),
     };
     let Plan { layout, .. } = &plan;
+    let domains = each_once(&plan.domains);
     if let Some(root) = &layout.root {
         made.directory(root, OPEN).await?;
     }
@@ -64,7 +65,7 @@ pub async fn make(disk: Disk, plan: Plan) -> Result<Vec<PathBuf>, InitError> {
         made.directory(&layout.var().join(name), OPEN).await?;
     }
     let etc = layout.etc();
-    for template in templates::initial(&plan.host, &plan.domains) {
+    for template in templates::initial(&plan.host, &domains) {
         let path = etc.join(template.name);
         if let Some(folder) = path.parent().filter(|folder| *folder != etc) {
             made.directory(folder, OPEN).await?;
@@ -72,10 +73,21 @@ pub async fn make(disk: Disk, plan: Plan) -> Result<Vec<PathBuf>, InitError> {
         made.file(&path, template.text, READABLE).await?;
     }
     for list in ["hosteddomains", "esmtpacceptmailfor"] {
-        made.listed(&etc.join(list), &plan.domains).await?;
+        made.listed(&etc.join(list), &domains).await?;
     }
     made.certificate(layout.share(), &plan.certificate).await?;
     Ok(made.made)
+}
+
+/// The domains in the order in which they were named first.
+fn each_once(domains: &[Domain]) -> Vec<Domain> {
+    let mut once: Vec<Domain> = Vec::new();
+    for domain in domains {
+        if !once.contains(domain) {
+            once.push(domain.clone());
+        }
+    }
+    once
 }
 
 /// Makes things and remembers which.
@@ -138,6 +150,9 @@ impl Maker {
         let Some(domain) = domains.first() else {
             return Ok(());
         };
+        // The administrator may have linked it to a place of his own.
+        let path = self.disk.resolve(path).await?;
+        let path = path.as_path();
         let text = match self.disk.read(path, 0..LONGEST_LIST).await {
             Ok(octets) => octets,
             Err(error) if error.kind == DiskErrorKind::IsADirectory => {
@@ -177,6 +192,7 @@ impl Maker {
             return self.put(&trusted, certificate, READABLE).await;
         }
         if self.disk.stat(&trusted).await.is_err() {
+            let server = self.disk.resolve(&server).await?;
             let pem = self.disk.read(&server, 0..LONGEST_PEM).await?;
             let certificates = certificates(&String::from_utf8_lossy(&pem));
             self.put(&trusted, certificates, READABLE).await?;
@@ -313,6 +329,34 @@ mod tests {
         assert_eq!(run(&mut world, plan(&["c.example"], "B")).len(), 2);
         assert!(text(&world, list).ends_with("b.example\nalias.example\nc.example\n"));
         assert!(text(&world, "/srv/mail/share/ca.pem").contains('A'));
+    }
+
+    #[test]
+    fn a_domain_that_is_named_twice_is_added_once() {
+        let lists = ["hosteddomains", "esmtpacceptmailfor"];
+        let mut world = MemDisk::new();
+        run(&mut world, plan(&["a.example", "A.example"], "A"));
+        run(&mut world, plan(&["b.example", "b.example"], "A"));
+        for list in lists {
+            let text = text(&world, &format!("/srv/mail/etc/{list}"));
+            assert_eq!(text.matches("a.example\n").count(), 1, "{list}");
+            assert_eq!(text.matches("b.example\n").count(), 1, "{list}");
+        }
+    }
+
+    #[test]
+    fn linked_files_are_added_to_where_they_are() {
+        let mut world = MemDisk::new();
+        world.plant_file("/site/domains", b"a.example\n");
+        world.plant_link("/srv/mail/etc/hosteddomains", "/site/domains");
+        let pem = plan(&[], "OWN").certificate.certificate;
+        world.plant_file("/site/own.pem", pem.as_bytes());
+        world.plant_link("/srv/mail/share/server.pem", "/site/own.pem");
+        run(&mut world, plan(&["b.example"], "A"));
+        assert_eq!(text(&world, "/site/domains"), "a.example\nb.example\n");
+        assert_eq!(text(&world, "/srv/mail/share/ca.pem"), pem);
+        let link = world.meta("/srv/mail/etc/hosteddomains").expect("there");
+        assert_eq!(link.kind, disk::FileKind::Link);
     }
 
     #[test]

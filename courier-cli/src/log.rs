@@ -8,7 +8,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
@@ -29,8 +28,14 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log of this process; a second call changes nothing.
+/// Starts the log of this process, on standard error; a second call changes nothing.
 pub fn start(format: Format) {
+    start_into(format, std::io::stderr());
+}
+
+/// Starts the log of this process in another place. Events that come together go
+/// out in one write, each whole.
+pub fn start_into(format: Format, mut out: impl std::io::Write + Send + 'static) {
     let (queue, lines) = mpsc::sync_channel::<String>(QUEUE);
     let dropped = Arc::new(AtomicU64::new(0));
     let sink = Sink {
@@ -45,17 +50,25 @@ pub fn start(format: Format) {
     let (done, finished) = mpsc::channel();
     FLUSHED.set(Mutex::new(finished)).ok();
     std::thread::spawn(move || {
-        for line in lines {
-            if line.is_empty() {
-                done.send(()).ok();
-                continue;
+        while let Ok(line) = lines.recv() {
+            let mut text = String::new();
+            let mut flushes = 0;
+            for line in std::iter::once(line).chain(lines.try_iter().take(TOGETHER)) {
+                match line.is_empty() {
+                    true => flushes += 1,
+                    false => text.push_str(&line),
+                }
             }
             let missing = dropped.swap(0, Ordering::Relaxed);
-            let mut out = std::io::stderr().lock();
             if missing > 0 {
-                writeln!(out, "WARN: LOG, dropped={missing}").ok();
+                writeln!(text, "WARN: LOG, dropped={missing}").ok();
             }
-            out.write_all(line.as_bytes()).ok();
+            out.write_all(text.as_bytes()).ok();
+            for _ in 0..flushes {
+                done.send(()).ok();
+            }
+            // Who logs next need not wake this thread, and many lines go out at once.
+            std::thread::sleep(PAUSE);
         }
     });
 }
@@ -280,6 +293,10 @@ fn escape_json(value: &str, line: &mut String) {
 
 /// Events that wait for the writing thread.
 const QUEUE: usize = 4096;
+/// Events that are written at once, beside the first.
+const TOGETHER: usize = 255;
+/// How long events gather for the next write.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How often and after what pause a full queue is tried at the end.
 const FLUSH_ATTEMPTS: u32 = 100;
 const FLUSH_PAUSE: Duration = Duration::from_millis(10);

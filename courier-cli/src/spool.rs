@@ -79,16 +79,19 @@ pub struct Waiting {
 
 impl Spool {
     /// Opens the journal in a directory whose parent exists, and starts its thread.
-    /// Gives the messages that wait, for the deliveries.
+    /// Gives the messages that wait, for the deliveries. Key and process of the options
+    /// are set here.
     ///
     /// # Errors
     /// If the journal is another server's, or cannot be read.
-    pub fn open(directory: &Path, disk: &StdDisk) -> Result<(Self, Vec<MessageId>), OpenError> {
-        let options = Options {
-            key: u64::from_ne_bytes(random::array()),
-            process: std::process::id(),
-            ..Options::default()
-        };
+    pub fn open(
+        directory: &Path,
+        disk: &StdDisk,
+        mut options: Options,
+    ) -> Result<(Self, Vec<MessageId>), OpenError> {
+        options.key = u64::from_ne_bytes(random::array());
+        options.process = std::process::id();
+        options.segment = options.segment.min(segment(disk_size(directory)));
         let place = directory.to_path_buf();
         let (journal, damage) = disk.run(disk::task(|disk| async move {
             Journal::open(&disk, place, options).await
@@ -172,6 +175,12 @@ impl Spool {
         room >= octets.saturating_mul(2).max(LEAST_ROOM)
     }
 
+    /// Whether the disk has room for this many octets at this moment.
+    #[must_use]
+    pub fn can_deliver(&self, octets: u64) -> bool {
+        self.measure() >= octets.saturating_add(LAST_ROOM)
+    }
+
     fn measure(&self) -> u64 {
         let room = match rustix::fs::statvfs(&*self.shared.directory) {
             Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
@@ -190,6 +199,22 @@ impl Spool {
         let writer = writer.unwrap_or_else(PoisonError::into_inner).take();
         writer.map(JoinHandle::join);
     }
+}
+
+/// Octets that the file system of a directory, or of its parent, can hold.
+fn disk_size(directory: &Path) -> Option<u64> {
+    let here = rustix::fs::statvfs(directory);
+    let stat = here.or_else(|_| rustix::fs::statvfs(directory.parent().unwrap_or(directory)));
+    stat.ok()
+        .map(|stat| stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
+/// Length of the journal's segments. It keeps some ready: on a small disk these must
+/// not be what fills it.
+fn segment(disk: Option<u64>) -> u64 {
+    let usual = Options::default().segment;
+    let length = disk.map_or(usual, |octets| octets / 64).min(usual);
+    length.max(LEAST_SEGMENT) & !4095
 }
 
 fn out_of_threads(directory: &Path) -> disk::DiskError {
@@ -248,12 +273,14 @@ impl Writer {
             let due = self
                 .outcomes_since
                 .is_some_and(|since| since.elapsed() >= OUTCOMES_WAIT);
-            let idle = messages.is_empty() && !due;
-            if !idle || stop || self.outcomes.len() >= OUTCOMES {
+            let no_mail = messages.is_empty();
+            if !no_mail || due || stop || self.outcomes.len() >= OUTCOMES {
                 self.append(messages);
                 batches += 1;
             }
-            if idle || batches >= BATCHES {
+            // Also behind the last outcomes: what they settled is removed now, not when
+            // the next message comes.
+            if no_mail || batches >= BATCHES {
                 batches = 0;
                 pace = self.maintain();
             }
@@ -361,6 +388,8 @@ impl Writer {
     }
 }
 
+/// No segment is shorter, so that every envelope fits.
+const LEAST_SEGMENT: u64 = 4 << 20;
 /// Messages in one batch at the most.
 const BATCH: usize = 512;
 /// Outcomes do not wait for company when there are so many.
@@ -373,3 +402,26 @@ const BATCHES: u32 = 32;
 const ROOM_HOLDS: Duration = Duration::from_secs(1);
 /// Mail is refused when the disk has less room (reliability.md 1.4).
 const LEAST_ROOM: u64 = 64 << 20;
+/// A message that has come is refused when less than this would be left.
+const LAST_ROOM: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_disk_is_not_filled_with_segments() {
+        let (mib, gib) = (1_u64 << 20, 1_u64 << 30);
+        for (disk, expected) in [
+            (None, 64 * mib),
+            (Some(1000 * gib), 64 * mib),
+            (Some(4 * gib), 64 * mib),
+            (Some(gib), 16 * mib),
+            (Some(100 * mib), 4 * mib),
+            (Some(0), 4 * mib),
+        ] {
+            assert_eq!(segment(disk), expected, "{disk:?}");
+        }
+        assert_eq!(segment(Some(gib + 70_001)) % 4096, 0);
+    }
+}

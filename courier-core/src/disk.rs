@@ -44,7 +44,8 @@ pub enum Piece {
 }
 
 /// One file operation, close to a system call. Paths are never followed through a
-/// symbolic link in their last component.
+/// symbolic link in their last component; who wants to, asks by [`Op::Resolve`] where
+/// it leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Op {
@@ -124,6 +125,10 @@ pub enum Op {
     List(PathBuf),
     /// What a name stands for, links not followed. Gives [`Reply::Meta`].
     Stat(PathBuf),
+    /// Where a name leads when every symbolic link is followed, the last component
+    /// too, as `realpath(3)`; something must be there. Gives [`Reply::Path`]. For
+    /// files of the administrator, who may link them; never for those of a user.
+    Resolve(PathBuf),
     /// Reads a range of a regular file; shorter at its end. Gives [`Reply::Octets`].
     Read {
         /// The file.
@@ -176,6 +181,8 @@ pub enum Reply {
     Listing(Listing),
     /// Octets that were read.
     Octets(Vec<u8>),
+    /// Where a name leads.
+    Path(PathBuf),
     /// A lock that was taken.
     Lock(LockId),
 }
@@ -434,6 +441,17 @@ impl Disk {
         }
     }
 
+    /// [`Op::Resolve`].
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn resolve(&self, path: &Path) -> Result<PathBuf, DiskError> {
+        match self.one(Op::Resolve(path.to_path_buf())).await? {
+            Reply::Path(path) => Ok(path),
+            _ => Err(Self::wrong_reply("resolve", path)),
+        }
+    }
+
     /// [`Op::List`].
     ///
     /// # Errors
@@ -473,6 +491,7 @@ impl Op {
             Self::Rmdir(_) => "remove directory",
             Self::List(_) => "list",
             Self::Stat(_) => "stat",
+            Self::Resolve(_) => "resolve",
             Self::Read { .. } => "read",
             Self::Truncate { .. } => "truncate",
             Self::SetModified { .. } => "set the time of",
@@ -500,6 +519,7 @@ impl Op {
             | Self::Rmdir(path)
             | Self::List(path)
             | Self::Stat(path)
+            | Self::Resolve(path)
             | Self::Read { path, .. }
             | Self::Truncate { path, .. }
             | Self::SetModified { path, .. }

@@ -8,7 +8,7 @@ use courier_core::address::list::{self, Entry};
 use courier_core::message::header;
 use smallvec::SmallVec;
 
-use crate::structure::Writer;
+use crate::answer::Writer;
 
 /// The answer for the header that `message` begins with, in parentheses; at most
 /// [`crate::structure::MOST_OCTETS`] and a little.
@@ -148,7 +148,7 @@ fn address(entry: &Entry<'_>, writer: &mut Writer) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::MOST_OCTETS;
+    use crate::answer::MOST_OCTETS;
 
     fn text(header: &str) -> String {
         String::from_utf8(envelope(header.as_bytes())).unwrap()

@@ -75,6 +75,7 @@
 //! memory.
 #![forbid(unsafe_code)]
 
+mod answer;
 pub mod envelope;
 pub mod grammar;
 pub mod search;

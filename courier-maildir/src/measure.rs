@@ -13,13 +13,20 @@ pub struct Measure {
     pub file: u64,
     /// Line feeds without a carriage return before them.
     pub bare: u64,
-    /// Whether the last line has no end.
-    pub unfinished: bool,
+    /// Octets that the end of the last line lacks: two, or one after a lone carriage
+    /// return, which counts as the first half of an end.
+    pub lacking: u64,
     /// Whether the header holds an octet above 127.
     pub eight_bit_header: bool,
 }
 
 impl Measure {
+    /// Octets of a mail transport's text, whose last line has an end always.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.wire() + self.lacking
+    }
+
     /// Octets of the text with CRLF at the end of each line that has an end.
     #[must_use]
     pub fn wire(&self) -> u64 {
@@ -145,7 +152,11 @@ impl Reading {
             // A lone CR at the cut may yet be the start of an empty line.
             self.at_line_start = text.is_some() || (self.at_line_start && text_or_part == b"\r");
         }
-        self.measure.unfinished = octets.last() != Some(&b'\n');
+        self.measure.lacking = match octets.last() {
+            Some(b'\n') | None => 0,
+            Some(b'\r') => 1,
+            Some(_) => 2,
+        };
     }
 }
 
@@ -153,6 +164,7 @@ impl Reading {
 mod tests {
     use super::*;
     use courier_core::disk;
+    use courier_core::message::wire;
     use courier_core::testing::MemDisk;
 
     fn of(text: &[u8]) -> Measure {
@@ -163,13 +175,24 @@ mod tests {
         disk.run(task).remove(0).expect("read")
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_message_is_as_long_as_what_is_sent(
+            lines in proptest::collection::vec("[ab]{0,3}(\r|\n|\r\n|\r\r\n|)", 0..8),
+        ) {
+            let text = lines.concat();
+            let sent = wire::length(text.as_bytes(), wire::Encoding::Chunk);
+            proptest::prop_assert_eq!(of(text.as_bytes()).completed(), sent);
+        }
+    }
+
     #[test]
     fn messages_are_measured_across_reads() {
         let measured = of(b"A: b\r\n\nbody\nx");
         assert_eq!((measured.file, measured.wire()), (13, 15));
-        assert!(measured.unfinished && !measured.eight_bit_header);
+        assert!(measured.lacking == 2 && !measured.eight_bit_header);
         let empty = of(b"");
-        assert_eq!((empty.file, empty.wire(), empty.unfinished), (0, 0, false));
+        assert_eq!((empty.file, empty.wire(), empty.lacking), (0, 0, 0));
         // A line end that is cut in two by the end of a read.
         for shift in 0..4 {
             let chunk = usize::try_from(CHUNK).expect("small");

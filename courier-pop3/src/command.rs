@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use courier_core::account::secret::Secret;
 use thiserror::Error;
 
-use crate::listing::MessageNumber;
+use crate::listing::{MessageNumber, digits};
 
 /// A command, its arguments understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,13 +171,6 @@ fn text(octets: &[u8]) -> Result<&str, CommandError> {
         return Err(CommandError::Character);
     }
     Ok(text)
-}
-
-/// A number that is nothing but digits and fits.
-pub(crate) fn digits(word: &[u8]) -> Option<u64> {
-    let all = !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-    let text = all.then(|| std::str::from_utf8(word).ok()).flatten()?;
-    text.parse().ok()
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use std::num::NonZeroU32;
 
 use thiserror::Error;
 
-use crate::command::digits;
-
 /// The number of a message in a session, from 1; it never moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageNumber(NonZeroU32);
@@ -264,6 +262,13 @@ impl Marks {
             *word &= !(1 << (index % 64));
         }
     }
+}
+
+/// A number that is nothing but digits and fits.
+pub(crate) fn digits(word: &[u8]) -> Option<u64> {
+    let all = !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+    let text = all.then(|| std::str::from_utf8(word).ok()).flatten()?;
+    text.parse().ok()
 }
 
 #[cfg(test)]

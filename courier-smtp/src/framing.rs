@@ -69,7 +69,7 @@ impl CommandLines {
         }
         let window = input.get(..limit.saturating_add(2)).unwrap_or(input);
         let Some(end) = memchr(b'\n', window) else {
-            if window.len() < limit.saturating_add(2) {
+            if !is_over(input, limit) {
                 return (0, Framed::More);
             }
             let start = Dropping {
@@ -116,6 +116,13 @@ impl CommandLines {
         self.dropping = Some(dropping);
         (window.len(), Framed::More)
     }
+}
+
+/// Whether the line that the input begins with is longer than `limit`, as far as it has
+/// come.
+pub(crate) fn is_over(input: &[u8], limit: usize) -> bool {
+    let window = input.get(..limit.saturating_add(2));
+    window.is_some_and(|window| memchr(b'\n', window).is_none())
 }
 
 #[cfg(test)]

@@ -78,6 +78,12 @@ impl Sender {
         sender.path = ReversePath::parse(argument.path)?;
         if let Some(mailbox) = sender.path.mailbox() {
             mailbox.check_length()?;
+            // Courier: no mail is taken from a host without a full name. Of recipients
+            // the relay decision says the same, unless such a domain is in its list.
+            let domain = mailbox.domain();
+            if !domain.is_literal() && !domain.as_str().contains('.') {
+                return Err(ArgumentError::NoDot);
+            }
         }
         Ok(sender)
     }
@@ -343,6 +349,9 @@ pub enum ArgumentError {
     /// A forward-path that is empty or has a source route.
     #[error("expected an address, without a source route")]
     NoMailbox,
+    /// A sender's domain that is a single label.
+    #[error("expected a domain with a dot")]
+    NoDot,
     /// Octets above 127 without SMTPUTF8.
     #[error("the address needs SMTPUTF8")]
     NeedsSmtpUtf8,
@@ -383,6 +392,7 @@ impl ArgumentError {
                 | AddressError::DomainTooLong
                 | AddressError::LabelTooLong,
             ) => (501, 1, detail),
+            Self::NoDot => (517, 1, detail),
             Self::Address(_) if is_sender => (517, 1, detail),
             Self::Address(_) => (513, 1, detail),
             Self::NoMailbox => (500, 1, detail),
@@ -498,6 +508,10 @@ mod tests {
             ),
             ("MAIL FROM:<a b@example.com>", "517 5.1.7"),
             ("MAIL FROM:<a>", "517 5.1.7"),
+            ("MAIL FROM:<a@b>", "517 5.1.7"),
+            ("MAIL FROM:<a@b.>", "517 5.1.7"),
+            ("MAIL FROM:<a@b.c.>", "<a@b.c>"),
+            ("MAIL FROM:<a@[IPv6:::1]>", "<a@[IPv6:::1]>"),
             ("MAIL FROM:<\u{e9}@example.com>", "553 5.6.7"),
             (
                 "MAIL FROM:<\u{e9}@example.com> SMTPUTF8",

@@ -144,3 +144,8 @@ fn main() {
     }
     assert!(replies.ends_with("221 2.0.0 Bye.\r\n"));
 }
+
+#[test]
+fn the_example_is_right() {
+    main();
+}

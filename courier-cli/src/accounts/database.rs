@@ -49,7 +49,7 @@ impl DatabaseFile {
 
     /// The state of the file, by which a later change shows.
     pub(super) fn stamp(&self) -> Result<Stamp, AccountsError> {
-        let facts = fs::symlink_metadata(&self.path).map_err(|error| self.io(error))?;
+        let facts = fs::metadata(&self.path).map_err(|error| self.io(error))?;
         if facts.permissions().mode() & 0o077 != 0 {
             return Err(AccountsError::Exposed(self.path.clone()));
         }
@@ -206,6 +206,15 @@ impl DatabaseFile {
 
     pub(super) fn fault(&self, error: impl Into<redb::Error>) -> AccountsError {
         match error.into() {
+            // What is no database at all, or empty, is told so by `redb`.
+            redb::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                self.damaged(&error.to_string())
+            }
             redb::Error::Io(error) => self.io(error),
             error => self.damaged(&error.to_string()),
         }

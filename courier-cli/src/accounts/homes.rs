@@ -4,6 +4,7 @@
 //! symbolic link into the way; so the way is walked directory by directory, and
 //! below the homes no link is followed then.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,6 +53,10 @@ pub(super) fn owner_to_give(homes: &Path) -> io::Result<Option<(u32, u32)>> {
 pub(super) fn make(homes: &Path, home: &Path, maildir: &Path) -> Result<(), HomeError> {
     let owner = owner_to_give(homes).map_err(|_| HomeError::NoHomes(homes.to_path_buf()))?;
     let way = Way { homes, owner };
+    // Nothing is made if the rest of it cannot be.
+    for path in [home, maildir] {
+        steps(path)?;
+    }
     way.ensure(home)?;
     for part in ["tmp", "new", "cur"] {
         way.ensure(&maildir.join(part))?;
@@ -66,10 +71,6 @@ struct Way<'a> {
 
 impl Way<'_> {
     fn ensure(&self, path: &Path) -> Result<(), HomeError> {
-        let mut components = path.components();
-        if components.next() != Some(Component::RootDir) {
-            return Err(HomeError::Path(path.to_path_buf()));
-        }
         let failed = |path: &Path, errno: Errno| match errno {
             Errno::NOTDIR | Errno::LOOP => HomeError::InTheWay(path.to_path_buf()),
             errno => HomeError::Io {
@@ -79,10 +80,7 @@ impl Way<'_> {
         };
         let mut walked = PathBuf::from("/");
         let mut here = open(CWD, Path::new("/"), OFlags::PATH).map_err(|e| failed(&walked, e))?;
-        for component in components {
-            let Component::Normal(name) = component else {
-                return Err(HomeError::Path(path.to_path_buf()));
-            };
+        for name in steps(path)? {
             walked.push(name);
             let next = self.step(&here, Path::new(name), &walked);
             here = next.map_err(|errno| failed(&walked, errno))?;
@@ -119,6 +117,21 @@ impl Way<'_> {
         rustix::fs::fsync(parent)?;
         Ok(made)
     }
+}
+
+/// The directories on the way of an absolute path that does not climb.
+fn steps(path: &Path) -> Result<Vec<&OsStr>, HomeError> {
+    let wrong = || HomeError::Path(path.to_path_buf());
+    let mut components = path.components();
+    if components.next() != Some(Component::RootDir) {
+        return Err(wrong());
+    }
+    components
+        .map(|component| match component {
+            Component::Normal(name) => Ok(name),
+            _ => Err(wrong()),
+        })
+        .collect()
 }
 
 fn open(here: impl AsFd, name: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -168,6 +181,10 @@ mod tests {
             let error = make(&homes, Path::new(path), &homes.join("b/Maildir")).unwrap_err();
             assert!(matches!(error, HomeError::Path(_)), "{error}");
         }
+        let climbing = homes.join("c/../../Maildir");
+        let error = make(&homes, &homes.join("c"), &climbing).unwrap_err();
+        assert!(matches!(error, HomeError::Path(_)), "{error}");
+        assert!(!homes.join("c").exists(), "nothing is left of what failed");
     }
 
     #[test]

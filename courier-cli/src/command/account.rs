@@ -1,16 +1,22 @@
 //! `courier account`: the accounts of the embedded database.
 
+use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use courier_core::account::Account;
-use courier_core::account::naming::AccountName;
+use courier_core::account::login::Login;
+use courier_core::account::naming::{AccountName, Naming};
 use courier_core::account::password::{Salts, StoredPasswords};
+use courier_core::address::Mailbox;
+use courier_core::{config, disk};
 
 use super::{print, terminal};
 use crate::accounts::{AccountDatabase, AccountsError, HomeError, Record, parse_quota};
+use crate::check::system_name;
+use crate::disk::StdDisk;
 use crate::failure::{Failure, Status};
 use crate::layout::Layout;
 use crate::random;
@@ -73,7 +79,7 @@ impl Command {
     pub(super) fn run(self, layout: &Layout) -> Result<ExitCode, Failure> {
         let accounts = AccountDatabase::new(layout);
         match self {
-            Self::Add(add) => add.run(&accounts),
+            Self::Add(add) => add.run(layout, &accounts),
             Self::List => list(&accounts),
             Self::Passwd(passwd) => passwd.run(&accounts),
             Self::Remove(remove) => {
@@ -92,8 +98,9 @@ impl Command {
 }
 
 impl Add {
-    fn run(&self, accounts: &AccountDatabase) -> Result<ExitCode, Failure> {
+    fn run(&self, layout: &Layout, accounts: &AccountDatabase) -> Result<ExitCode, Failure> {
         let name = name(&self.address)?;
+        let note = unreached(layout, &name)?;
         let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error.to_string());
         let quota = self.quota.as_deref().map(parse_quota).transpose();
         let quota = quota.map_err(|error| usage(&format!("--quota: {error}")))?;
@@ -115,6 +122,9 @@ impl Add {
         accounts.make_home(&name, &record)?;
         accounts.create()?;
         accounts.add(&name, &record)?;
+        if let Some(note) = note {
+            writeln!(io::stderr(), "courier: note: {note}").ok();
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -129,6 +139,38 @@ impl Passwd {
         accounts.set_passwords(&name, &passwords)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Says if no mail would come to an account of this name, as the configuration is.
+/// One to which not even a login leads is refused.
+fn unreached(layout: &Layout, name: &AccountName) -> Result<Option<String>, Failure> {
+    let text = name.to_string();
+    let Ok(login) = Login::parse(text.as_bytes()) else {
+        return Ok(None);
+    };
+    let host = system_name();
+    let load = disk::task(|disk| config::load(disk, &layout.places, &host));
+    let (settings, _) = StdDisk::new(1).run(load);
+    let naming = Naming::new(&settings);
+    let logins = naming.of_login(&login);
+    if let (Some(other), false) = (logins.first(), logins.contains(name)) {
+        let text = format!("mail and logins for {name} lead to the account {other}: add that");
+        return Err(Failure::new(Status::Usage, text));
+    }
+    let Ok(mailbox) = Mailbox::parse(text.as_bytes()) else {
+        return Ok(None);
+    };
+    let places = naming.of_mailbox(&mailbox);
+    Ok(match places.first() {
+        None => Some(format!(
+            "no mail comes for {name} until its domain is hosted here: courier init --domain {}",
+            mailbox.domain()
+        )),
+        Some(_) if places.contains(name) => None,
+        Some(other) => Some(format!(
+            "mail for {name} goes to the account {other}: see etc/locals and etc/hosteddomains"
+        )),
+    })
 }
 
 fn list(accounts: &AccountDatabase) -> Result<ExitCode, Failure> {

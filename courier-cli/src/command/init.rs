@@ -16,6 +16,7 @@ use crate::failure::{Failure, Status};
 use crate::init::{self, InitError, Plan};
 use crate::layout::Layout;
 use crate::net::certificate;
+use crate::root;
 
 /// What the new root is for.
 #[derive(Debug, Args)]
@@ -43,6 +44,7 @@ impl Init {
             certificate,
         };
         let made = StdDisk::new(1).run(disk::task(|disk| init::make(disk, plan)))?;
+        root::hand_over(layout, &made)?;
         AccountDatabase::new(layout).create()?;
         let lines: Vec<_> = made
             .iter()

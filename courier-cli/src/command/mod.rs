@@ -2,6 +2,7 @@
 
 mod account;
 mod check;
+mod demo;
 mod init;
 mod serve;
 mod terminal;
@@ -30,6 +31,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a throw-away server, and one message on its way through it
+    Demo(demo::Demo),
     /// Make a root: configuration, certificate, empty spool; add to one what it lacks
     Init(init::Init),
     /// Accounts of the embedded account database
@@ -44,6 +47,7 @@ enum Command {
 impl Command {
     fn run(self, layout: &Layout) -> Result<ExitCode, Failure> {
         match self {
+            Self::Demo(demo) => demo.run(),
             Self::Init(init) => init.run(layout),
             Self::Account(command) => command.run(layout),
             Self::Check(check) => check.run(layout),
@@ -55,6 +59,13 @@ impl Command {
 /// Runs the program with these arguments, its own name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match Arguments::try_parse_from(arguments) {
+        Ok(Arguments {
+            root: Some(_),
+            command: Command::Demo(_),
+        }) => Err(Failure::new(
+            Status::Usage,
+            "demo makes a root of its own; leave --root away",
+        )),
         Ok(arguments) => {
             let layout = Layout::choose(arguments.root.as_deref());
             arguments.command.run(&layout)

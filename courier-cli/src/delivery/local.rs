@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use courier_core::address::ForwardPath;
+use courier_core::address::{ForwardPath, Mailbox, ReversePath};
 use courier_core::disk;
 use courier_maildir::content::{Content, LastLine, Lines};
 use courier_maildir::delivery::{Absent, Delivery, deliver};
@@ -10,7 +10,7 @@ use courier_maildir::folder::FolderPath;
 use courier_maildir::name::{Maker, UniqueName};
 use courier_maildir::writer::Writer;
 
-use super::queue::Item;
+use super::item::Item;
 use crate::clock;
 use crate::disk::StdDisk;
 use crate::failure::chain;
@@ -97,9 +97,9 @@ impl Local {
             Destination::Unavailable(reason) => return Err(reason),
         };
         let header = format!(
-            "Delivered-To: {}\nReturn-Path: {}\n",
+            "Delivered-To: {}\nReturn-Path: <{}>\n",
             address(path),
-            item.envelope.reverse_path
+            sender(&item.envelope.reverse_path)
         );
         let content = Content::default().octets(header.into_bytes());
         let content = match &item.content {
@@ -176,10 +176,18 @@ fn log(item: &Item, results: &[Result]) {
 fn address(path: &ForwardPath) -> String {
     match path {
         ForwardPath::Postmaster => "postmaster".to_owned(),
-        ForwardPath::Mailbox(mailbox) => {
-            format!("{}@{}", mailbox.local(), mailbox.domain().to_ascii())
-        }
+        ForwardPath::Mailbox(mailbox) => ascii_domain(mailbox),
     }
+}
+
+/// A sender in wire form, with the domain in ASCII; empty for the null sender.
+fn sender(path: &ReversePath) -> String {
+    path.mailbox().map(ascii_domain).unwrap_or_default()
+}
+
+/// Readers of headers need not know UTF-8 in a domain, even where the local part has it.
+fn ascii_domain(mailbox: &Mailbox) -> String {
+    format!("{}@{}", mailbox.local(), mailbox.domain().to_ascii())
 }
 
 /// Octets read at a time.

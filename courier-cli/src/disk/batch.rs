@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use courier_core::disk::{DiskErrorKind, Durability, LockId, Op, Outcome, Reply};
 
-use super::{StdDisk, error};
+use super::{StdDisk, error, together};
 
 /// Operations on the way to their outcomes.
 #[derive(Debug)]
@@ -95,6 +95,7 @@ impl Batch {
             let outcome = disk.carry_out(&op);
             self.settle(places, outcome);
         }
+        let slow = self.make_together(slow, disk);
         if slow.len() > 1 {
             self.share_out(slow, disk);
         } else {
@@ -108,6 +109,22 @@ impl Batch {
             Some(time) => Progress::Waits(time),
             None => Progress::Done(self.outcomes.drain(..).flatten().collect()),
         }
+    }
+
+    /// Makes many new files by one sync, where that is possible; gives what is left.
+    fn make_together(&mut self, jobs: Vec<(Op, Places)>, disk: &StdDisk) -> Vec<(Op, Places)> {
+        let (creates, mut rest): (Vec<_>, Vec<_>) =
+            (jobs.into_iter()).partition(|(op, _)| together::is_suited(op));
+        let ops: Vec<&Op> = creates.iter().map(|(op, _)| op).collect();
+        match disk.together().carry_out(&ops) {
+            Some(outcomes) => {
+                for ((_, places), outcome) in creates.into_iter().zip(outcomes) {
+                    self.settle(places, outcome);
+                }
+            }
+            None => rest.extend(creates),
+        }
+        rest
     }
 
     fn settle(&mut self, mut places: Places, outcome: Outcome) {

@@ -21,6 +21,16 @@ pub(super) fn create(
     mode: u32,
     durability: Durability,
 ) -> io::Result<Meta> {
+    write_new(path, content, mode, durability).map(|(_, meta)| meta)
+}
+
+/// As [`create`], and gives the file as well.
+pub(super) fn write_new(
+    path: &Path,
+    content: &[Piece],
+    mode: u32,
+    durability: Durability,
+) -> io::Result<(File, Meta)> {
     make(path, mode, durability, |file| fill(file, content))
 }
 
@@ -31,6 +41,7 @@ pub(super) fn allocate(path: &Path, length: u64, mode: u32) -> io::Result<Meta> 
     make(path, mode, Durability::Synced, |file| {
         write::write_zeroes(file, length)
     })
+    .map(|(_, meta)| meta)
 }
 
 /// Makes a file, has it filled, and takes it away again if anything fails.
@@ -39,13 +50,15 @@ fn make(
     mode: u32,
     durability: Durability,
     fill: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<Meta> {
+) -> io::Result<(File, Meta)> {
     let file = open::new(path, mode)?;
-    let made = fill(&file).and_then(|()| settle(&file, mode, durability));
-    if made.is_err() {
-        fs::remove_file(path).ok();
+    match fill(&file).and_then(|()| settle(&file, mode, durability)) {
+        Ok(meta) => Ok((file, meta)),
+        Err(error) => {
+            fs::remove_file(path).ok();
+            Err(error)
+        }
     }
-    made
 }
 
 /// Gives the file the permissions that were asked for, whatever the process's umask

@@ -13,6 +13,7 @@ mod kept;
 mod lock;
 mod open;
 mod std_disk;
+mod together;
 mod write;
 
 #[cfg(test)]

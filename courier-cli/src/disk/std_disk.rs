@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::batch::{Batch, Progress};
 use super::kept::Kept;
 use super::lock::Locks;
+use super::together::Together;
 use super::{create, directory, error, open, write};
 use crate::pool::Pool;
 
@@ -31,6 +32,7 @@ pub struct StdDisk {
 struct Driver {
     kept: Kept,
     locks: Locks,
+    together: Together,
     pool: Pool,
 }
 
@@ -43,6 +45,7 @@ impl StdDisk {
             driver: Arc::new(Driver {
                 kept: Kept::default(),
                 locks: Locks::default(),
+                together: Together::default(),
                 pool: Pool::new("disk", threads),
             }),
         }
@@ -74,6 +77,10 @@ impl StdDisk {
         &self.driver.locks
     }
 
+    pub(super) fn together(&self) -> &Together {
+        &self.driver.together
+    }
+
     /// Carries out one operation that waits for nobody; locks and pauses are the
     /// batch's.
     pub(super) fn carry_out(&self, op: &Op) -> Outcome {
@@ -92,6 +99,7 @@ impl StdDisk {
             Op::Stat(path) => {
                 fs::symlink_metadata(path).map(|facts| Reply::Meta(open::meta(&facts)))
             }
+            Op::Resolve(path) => fs::canonicalize(path).map(Reply::Path),
             _ => self.change(op).map(|()| Reply::Done),
         };
         reply.map_err(|error| op.error(error::kind(&error)))

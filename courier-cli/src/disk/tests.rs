@@ -138,6 +138,28 @@ fn a_file_that_cannot_be_whole_is_not_there_at_all() {
 }
 
 #[test]
+fn a_link_says_where_it_leads() {
+    let place = Place::new();
+    let target = place.file("target", b"");
+    let target = fs::canonicalize(target).unwrap();
+    symlink(&target, place.path("link")).unwrap();
+    symlink("link", place.path("second")).unwrap();
+    symlink("missing", place.path("dangling")).unwrap();
+    symlink("loop", place.path("loop")).unwrap();
+    for name in ["target", "link", "second"] {
+        let reply = place.one(Op::Resolve(place.path(name)));
+        assert_eq!(reply, Ok(Reply::Path(target.clone())), "{name}");
+    }
+    for (name, expected) in [
+        ("dangling", DiskErrorKind::NotFound),
+        ("loop", DiskErrorKind::NotRegular),
+    ] {
+        let resolve = Op::Resolve(place.path(name));
+        assert_eq!(place.refusal(resolve), expected, "{name}");
+    }
+}
+
+#[test]
 fn what_is_not_a_file_is_refused_and_never_waited_for() {
     let place = Place::new();
     let target = place.file("target", b"secret");

@@ -23,6 +23,9 @@ pub struct Connection {
     stream: Stream,
     input: Vec<u8>,
     start: usize,
+    /// What is queued for the client, and how much of it is written.
+    output: Vec<u8>,
+    written: usize,
     /// The client's address.
     pub peer: SocketAddr,
     /// The address it connected to.
@@ -64,6 +67,8 @@ impl Connection {
             stream: Stream::Plain(stream),
             input: Vec::new(),
             start: 0,
+            output: Vec::new(),
+            written: 0,
             received: 0,
             sent: 0,
         })
@@ -110,9 +115,16 @@ impl Connection {
         Some((version, suite.as_str().unwrap_or("unknown").to_owned()))
     }
 
-    /// Waits for more input, at most until the deadline. Where a machine leaves so
-    /// much unread that none could be waiting for more, nothing is read.
+    /// Waits for more input, at most until the deadline; what is queued is written
+    /// first. Where a machine leaves so much unread that none could be waiting for more,
+    /// nothing is read.
     pub async fn fill(&mut self, deadline: Millis) -> Wait {
+        if self.flush().await.is_err() {
+            return Wait::Closed;
+        }
+        if self.output.capacity() > 0 {
+            self.output = Vec::new();
+        }
         let has_room = self.filled().len() < BUFFERED;
         tokio::select! {
             biased;
@@ -151,30 +163,46 @@ impl Connection {
         }
     }
 
-    /// Writes some of these octets and says how many.
+    /// Writes some of these octets, after what is queued, and says how many.
     ///
     /// # Errors
     /// If the connection broke, or the client took nothing for five minutes.
     pub async fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let writing = async {
-            match &mut self.stream {
-                Stream::Plain(stream) => stream.write(octets).await,
-                Stream::Tls(stream) => {
-                    let written = stream.write(octets).await?;
-                    stream.flush().await?;
-                    Ok(written)
-                }
-                Stream::Closed => Err(io::ErrorKind::NotConnected.into()),
-            }
-        };
-        let written = tokio::time::timeout(WRITE_PATIENCE, writing)
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
+        self.flush().await?;
+        let written = write(&mut self.stream, octets).await?;
         self.sent += written as u64;
         Ok(written)
+    }
+
+    /// Queues octets, to be written with those that follow. Nobody but [`Self::flush`]
+    /// promises that they go out, and whoever waits for the client flushes.
+    ///
+    /// # Errors
+    /// As [`Self::write`], for what does not fit any more.
+    pub async fn queue(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.output.len() + octets.len() > SENT_AT_ONCE {
+            self.flush().await?;
+        }
+        self.output.extend_from_slice(octets);
+        Ok(())
+    }
+
+    /// Writes what is queued.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn flush(&mut self) -> io::Result<()> {
+        while let Some(octets) = self.output.get(self.written..)
+            && !octets.is_empty()
+        {
+            // Counted at once: this may be given up while it waits.
+            let written = write(&mut self.stream, octets).await?;
+            self.written += written;
+            self.sent += written as u64;
+        }
+        self.output.clear();
+        self.written = 0;
+        Ok(())
     }
 
     /// Writes all of these octets.
@@ -189,14 +217,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes a large answer, converted on the way; a client that does not read it
-    /// costs a buffer of fixed size.
+    /// Queues a large answer, converted on the way, and writes what is more than a buffer
+    /// of fixed size: so much costs a client that does not read it.
     ///
     /// # Errors
     /// As [`Self::write`].
     pub async fn send(&mut self, segment: Segment) -> io::Result<()> {
         let mut reader = segment.into_reader();
-        let mut buffer = Vec::new();
         loop {
             // A long run goes out as it lies in the message. Short ones, which is what
             // line ends make, are cheaper to copy together than to hand over one by one.
@@ -210,9 +237,11 @@ impl Connection {
             if piece.is_empty() {
                 return Ok(());
             }
-            buffer.clear();
-            reader.copy_to(&mut buffer, SENT_AT_ONCE);
-            self.write_all(&buffer).await?;
+            if self.output.len() >= SENT_AT_ONCE {
+                self.flush().await?;
+            }
+            let room = SENT_AT_ONCE - self.output.len();
+            reader.copy_to(&mut self.output, room);
         }
     }
 
@@ -222,6 +251,7 @@ impl Connection {
     /// # Errors
     /// If the handshake fails or takes longer than 15 seconds.
     pub async fn start_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
+        self.flush().await?;
         self.input = Vec::new();
         self.start = 0;
         let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Closed) else {
@@ -240,6 +270,7 @@ impl Connection {
     /// lost to a reset.
     pub async fn close(&mut self) {
         let closing = async {
+            self.flush().await?;
             match &mut self.stream {
                 Stream::Plain(stream) => stream.shutdown().await,
                 Stream::Tls(stream) => stream.shutdown().await,
@@ -257,6 +288,28 @@ impl Connection {
     }
 }
 
+/// Writes some of these octets.
+async fn write(stream: &mut Stream, octets: &[u8]) -> io::Result<usize> {
+    let writing = async {
+        match stream {
+            Stream::Plain(stream) => stream.write(octets).await,
+            Stream::Tls(stream) => {
+                let written = stream.write(octets).await?;
+                stream.flush().await?;
+                Ok(written)
+            }
+            Stream::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    };
+    let written = tokio::time::timeout(WRITE_PATIENCE, writing)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    match written {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        written => Ok(written),
+    }
+}
+
 /// IPv4 addresses plainly, also those that came in by a socket of both families.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
@@ -266,7 +319,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 const CHUNK: usize = 16 * 1024;
 /// Octets that are buffered at most; the longest command is far below.
 const BUFFERED: usize = 256 * 1024;
-/// Octets copied together for one write.
+/// Octets queued together for one write.
 const SENT_AT_ONCE: usize = 64 * 1024;
 /// From here on a run is written without a copy.
 const LONG_RUN: usize = 16 * 1024;

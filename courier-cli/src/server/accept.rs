@@ -1,21 +1,25 @@
 //! Taking connections: admission, TLS from the start, and a task for each session.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use courier_core::config::{self, Service, Settings};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::Listening;
+use super::crew::Crew;
 use crate::net::admission::{Admission, Limits};
 use crate::net::connection::Connection;
 use crate::net::listener;
 use crate::service::{Context, Machine, Stopping};
 
-/// Starts to accept on all sockets. Each session holds a `session` until it ends.
+/// Starts to accept on all sockets, on the runtime that this is called on. Each session
+/// is run by the crew, and holds a `session` until it ends.
 pub(super) fn start(
+    crew: &Arc<Crew>,
     context: &Arc<Context>,
     sockets: Vec<Listening>,
     stopping: &Stopping,
@@ -23,6 +27,7 @@ pub(super) fn start(
 ) -> io::Result<JoinSet<()>> {
     let mut accepting = JoinSet::new();
     let places = Arc::new(Semaphore::new(most_sessions()));
+    let farewells = Arc::new(Semaphore::new(FAREWELLS));
     let mut admissions: Vec<(Service, Arc<Admission>)> = Vec::new();
     for listening in sockets {
         let known = admissions
@@ -36,10 +41,12 @@ pub(super) fn start(
         let acceptor = Acceptor {
             socket: TcpListener::from_std(listening.socket)?,
             service: listening.service,
+            crew: Arc::clone(crew),
             context: Arc::clone(context),
             stopping: stopping.clone(),
             session: session.clone(),
             places: Arc::clone(&places),
+            farewells: Arc::clone(&farewells),
             admission,
         };
         accepting.spawn(acceptor.run());
@@ -59,10 +66,12 @@ fn most_sessions() -> usize {
 struct Acceptor {
     socket: TcpListener,
     service: Service,
+    crew: Arc<Crew>,
     context: Arc<Context>,
     stopping: Stopping,
     session: mpsc::Sender<()>,
     places: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
     admission: Arc<Admission>,
 }
 
@@ -81,38 +90,57 @@ impl Acceptor {
                 machine = Machine::new(&current, self.service);
                 settings = current;
             }
-            let Ok(connection) = Connection::new(stream) else {
+            let Ok((client, stream)) = released(stream) else {
                 continue;
             };
             let limits = limits(&settings, self.service);
-            let client = connection.peer.ip();
             let Some(admitted) = self.admission.admit(client, limits) else {
-                self.turn_away(connection, &machine);
+                self.turn_away(stream, &machine);
                 continue;
             };
             let (context, stopping) = (Arc::clone(&self.context), self.stopping.clone());
             let (service, machine) = (self.service, machine.clone());
             let session = self.session.clone();
-            tokio::spawn(async move {
-                serve(context, service, machine, connection, stopping).await;
+            self.crew.run(async move {
+                if let Ok(connection) = connection(stream) {
+                    serve(context, service, machine, connection, stopping).await;
+                }
                 drop((place, admitted, session));
             });
         }
     }
 
-    /// Says why, if that can be said in clear, and closes; costs no session.
-    fn turn_away(&self, mut connection: Connection, machine: &Machine) {
+    /// Says why, if that can be said in clear, and closes; costs no session. In a flood
+    /// most are closed without a word: a farewell holds a descriptor for a moment.
+    fn turn_away(&self, stream: std::net::TcpStream, machine: &Machine) {
+        let Ok(mut connection) = connection(stream) else {
+            return;
+        };
         tracing::warn!(ip = %connection.peer.ip(), service = self.service.name(), "TOO MANY SESSIONS");
         if self.service.is_tls() {
             return;
         }
+        let Ok(farewell) = Arc::clone(&self.farewells).try_acquire_owned() else {
+            return;
+        };
         let said = machine.turning_away();
         tokio::spawn(async move {
             if connection.write_all(&said).await.is_ok() {
                 connection.close().await;
             }
+            drop(farewell);
         });
     }
+}
+
+/// Who has connected, and the stream without a runtime; an error if the client has gone.
+fn released(stream: TcpStream) -> io::Result<(IpAddr, std::net::TcpStream)> {
+    Ok((stream.peer_addr()?.ip(), stream.into_std()?))
+}
+
+/// A connection on the runtime that this is called on; an error if the client has gone.
+fn connection(stream: std::net::TcpStream) -> io::Result<Connection> {
+    Connection::new(TcpStream::from_std(stream)?)
 }
 
 async fn serve(
@@ -122,15 +150,11 @@ async fn serve(
     mut connection: Connection,
     stopping: Stopping,
 ) {
-    if service.is_tls() {
-        let Some(identity) = context.identities.get(&service) else {
-            return;
-        };
-        let config = identity.current(connection.local.ip());
-        if let Err(error) = connection.start_tls(config).await {
-            tracing::info!(ip = %connection.peer.ip(), service = service.name(), error = %error, "TLS FAILED");
-            return;
-        }
+    if service.is_tls()
+        && let Err(error) = context.start_tls(service, &mut connection).await
+    {
+        tracing::info!(ip = %connection.peer.ip(), service = service.name(), error = %error, "TLS FAILED");
+        return;
     }
     let peer = connection.peer.ip();
     if let Err(error) = machine.serve(context, service, connection, stopping).await {
@@ -154,6 +178,8 @@ fn limits(settings: &Settings, service: Service) -> Limits {
     }
 }
 
+/// Clients that are told at the same time that there is no room for them.
+const FAREWELLS: usize = 32;
 /// Descriptors that are not for sessions: 64 in reserve, and those of the journal, the
-/// deliveries and the disk's threads.
+/// deliveries, the disk's threads and the farewells.
 const RESERVE: usize = 192;

@@ -1,12 +1,14 @@
 //! Which sockets a server has.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use courier_core::config::value::Bind;
 use courier_core::config::{Service, Settings};
 
+use super::predecessor::Predecessor;
 use crate::failure::{Failure, Status};
-use crate::net::{inherited, listener};
+use crate::net::inherited::{self, Inherited};
+use crate::net::listener;
 
 /// A bound socket and what is served on it.
 #[derive(Debug)]
@@ -19,19 +21,28 @@ pub struct Listening {
     pub socket: TcpListener,
 }
 
-/// Binds what is asked for; if nothing is, what the configuration switches on.
+/// Binds what is asked for; if nothing is, what the configuration switches on. Sockets
+/// that a service manager handed down are used where they have the name of a service
+/// that the configuration starts, or the address of what would be bound.
+///
+/// While another server of this root is about to end, its sockets are waited for.
 pub(super) fn bind(
     settings: &Settings,
     listen: &[(Service, SocketAddr)],
+    predecessor: &Predecessor,
 ) -> Result<Vec<Listening>, Failure> {
+    let mut inherited = inherited::take()?;
     let mut sockets = Vec::new();
     for (service, address) in listen {
-        sockets.push(listening(*service, listener::bind(*address))?);
+        let socket = match at(&mut inherited, Some(address.ip()), address.port()) {
+            Some(socket) => Ok(socket),
+            None => predecessor.outlast(|| listener::bind(*address)),
+        };
+        sockets.push(listening(*service, socket)?);
     }
     if !listen.is_empty() {
         return Ok(sockets);
     }
-    let mut inherited = inherited::take()?;
     for service in settings.started() {
         let (ours, others): (Vec<_>, Vec<_>) = inherited
             .into_iter()
@@ -44,9 +55,12 @@ pub(super) fn bind(
             continue;
         }
         for Bind { address, port } in &service.listen.value {
-            let socket = match address {
-                Some(address) => listener::bind(SocketAddr::new(*address, *port)),
-                None => listener::bind_all(*port),
+            let socket = match (at(&mut inherited, *address, *port), address) {
+                (Some(socket), _) => Ok(socket),
+                (None, Some(address)) => {
+                    predecessor.outlast(|| listener::bind(SocketAddr::new(*address, *port)))
+                }
+                (None, None) => predecessor.outlast(|| listener::bind_all(*port)),
             };
             sockets.push(listening(service.service, socket)?);
         }
@@ -57,6 +71,22 @@ pub(super) fn bind(
         return Err(Failure::new(Status::Configuration, text));
     }
     Ok(sockets)
+}
+
+/// Takes the socket out that was bound to this address, or on this port to any.
+fn at(inherited: &mut Vec<Inherited>, address: Option<IpAddr>, port: u16) -> Option<TcpListener> {
+    let fits = |socket: &Inherited| {
+        socket.listener.local_addr().is_ok_and(|bound| {
+            let everywhere = bound.ip().to_canonical().is_unspecified();
+            bound.port() == port
+                && match address {
+                    Some(address) => bound.ip().to_canonical() == address.to_canonical(),
+                    None => everywhere,
+                }
+        })
+    };
+    let place = inherited.iter().position(fits)?;
+    Some(inherited.remove(place).listener)
 }
 
 fn listening(service: Service, socket: std::io::Result<TcpListener>) -> Result<Listening, Failure> {
@@ -73,4 +103,30 @@ fn listening(service: Service, socket: std::io::Result<TcpListener>) -> Result<L
         address: SocketAddr::new(address.ip().to_canonical(), address.port()),
         socket,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(address: &str) -> (Inherited, u16) {
+        let listener = TcpListener::bind(address).expect("bound");
+        let port = listener.local_addr().expect("an address").port();
+        let name = "unknown".to_owned();
+        (Inherited { name, listener }, port)
+    }
+
+    #[test]
+    fn a_socket_without_a_name_is_known_by_its_address() {
+        let (loopback, near) = socket("127.0.0.1:0");
+        let (everywhere, far) = socket("0.0.0.0:0");
+        let mut inherited = vec![loopback, everywhere];
+        let address = |text: &str| Some(text.parse().expect("an address"));
+        assert!(at(&mut inherited, address("127.0.0.2"), near).is_none());
+        assert!(at(&mut inherited, None, near).is_none());
+        assert!(at(&mut inherited, address("127.0.0.1"), far).is_none());
+        assert!(at(&mut inherited, address("::ffff:127.0.0.1"), near).is_some());
+        assert!(at(&mut inherited, address("127.0.0.1"), near).is_none());
+        assert!(at(&mut inherited, None, far).is_some());
+    }
 }

@@ -1,19 +1,23 @@
 //! The whole server as a value: sockets, sessions, spool and deliveries of one root.
 
 mod accept;
+mod crew;
 mod listen;
+mod predecessor;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use courier_core::config::{self, Finding, Service, Settings, Severity};
 use courier_core::disk;
+use courier_core::mta::journal;
 use courier_maildir::name::HostName;
 use courier_maildir::writer::Writer;
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -24,6 +28,7 @@ use crate::delivery::{Deliveries, Local};
 use crate::disk::{Disks, StdDisk};
 use crate::failure::{Failure, Status, chain};
 use crate::layout::Layout;
+use crate::memory;
 use crate::net::tls::{Identity, Source};
 use crate::notify::Notifier;
 use crate::root;
@@ -31,8 +36,10 @@ use crate::routing::{Configuration, Routing};
 use crate::service::throttle::Throttle;
 use crate::service::{Context, Stopping, alpn};
 use crate::spool::Spool;
+use crew::Crew;
 
 pub use listen::Listening;
+use predecessor::Predecessor;
 
 /// A configuration that was read, with its sockets bound; root, if we had it, is
 /// given up. The process still has one thread.
@@ -43,6 +50,7 @@ pub struct Prepared {
     findings: Vec<Finding>,
     sockets: Vec<Listening>,
     identities: HashMap<Service, Arc<Identity>>,
+    journal: journal::Options,
 }
 
 /// Reads the configuration, binds the sockets, and gives up root.
@@ -54,6 +62,25 @@ pub struct Prepared {
 /// If the configuration is wrong, a certificate cannot be used, or a socket cannot be
 /// bound.
 pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prepared, Failure> {
+    let prepared = prepare_embedded(layout, listen)?;
+    root::raise_file_limit();
+    memory::give_back_large_pieces();
+    root::give_up(layout).map_err(|error| {
+        Failure::new(Status::Permission, format!("cannot give up root: {error}"))
+    })?;
+    Ok(prepared)
+}
+
+/// As [`prepare`], for a server that is a part of another program, such as a test:
+/// nothing of the process changes, and it may have threads already. It serves as who
+/// it is.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_embedded(
+    layout: &Layout,
+    listen: &[(Service, SocketAddr)],
+) -> Result<Prepared, Failure> {
     let (settings, findings) = read(layout);
     if let Some(error) = findings
         .iter()
@@ -61,7 +88,9 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
     {
         return Err(Failure::new(Status::Configuration, error.to_string()));
     }
-    let sockets = listen::bind(&settings, listen)?;
+    let predecessor = Predecessor::of(layout, PATIENCE);
+    let sockets = listen::bind(&settings, listen, &predecessor)?;
+    make_spool(layout)?;
     let mut identities = HashMap::new();
     for socket in &sockets {
         if let Some(source) = source(&settings, socket.service) {
@@ -73,16 +102,26 @@ pub fn prepare(layout: &Layout, listen: &[(Service, SocketAddr)]) -> Result<Prep
             return Err(Failure::new(Status::Configuration, text));
         }
     }
-    root::raise_file_limit();
-    root::give_up(layout).map_err(|error| {
-        Failure::new(Status::Permission, format!("cannot give up root: {error}"))
-    })?;
     Ok(Prepared {
         layout: layout.clone(),
         settings,
         findings,
         sockets,
         identities,
+        journal: journal::Options::default(),
+    })
+}
+
+/// A root may consist of a distribution's `etc` and nothing else.
+fn make_spool(layout: &Layout) -> Result<(), Failure> {
+    if layout.root.is_none() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(&layout.spool);
+    made.map_err(|error| {
+        let text = format!("{}: {error}", layout.spool.display());
+        Failure::new(Status::of(&error), text)
     })
 }
 
@@ -105,7 +144,9 @@ fn source(settings: &Settings, service: Service) -> Option<Source> {
 /// A server that runs.
 #[derive(Debug)]
 pub struct Server {
+    /// For what waits beside the sessions: signals, changes of folders.
     runtime: Runtime,
+    crew: Arc<Crew>,
     context: Arc<Context>,
     layout: Layout,
     addresses: Vec<(Service, SocketAddr)>,
@@ -122,17 +163,27 @@ impl Prepared {
         &self.findings
     }
 
+    /// Keeps the spool's journal so, where it is begun; the key and the process are
+    /// not looked at.
+    #[must_use]
+    pub fn with_journal(self, options: journal::Options) -> Self {
+        Self {
+            journal: options,
+            ..self
+        }
+    }
+
     /// Opens the spool and starts to serve.
     ///
     /// # Errors
     /// If the spool is another server's, or cannot be read; if the system refuses.
     pub fn start(self) -> Result<Server, Failure> {
         let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(threads())
-            .thread_name("session")
+            .worker_threads(1)
+            .thread_name("waiting")
             .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Status::TryLater, format!("no threads: {error}")))?;
+            .build();
+        let runtime = no_threads(runtime)?;
         let disk = StdDisk::new(DISK_THREADS);
         let disks = Disks::new(disk.clone());
         let database = AccountDatabase::new(&self.layout);
@@ -156,7 +207,8 @@ impl Prepared {
         });
         let host = HostName::new(&system_name());
         let writer = Writer::new(clock::now(), std::process::id(), host, MAIL_MODE);
-        let (spool, waiting) = Spool::open(&self.layout.spool.join("journal"), &disk)
+        let journal = self.layout.spool.join("journal");
+        let (spool, waiting) = Spool::open(&journal, &disk, self.journal)
             .map_err(|error| Failure::of(Status::TryLater, &error))?;
         let local = Local {
             routing: Arc::clone(&routing),
@@ -181,18 +233,20 @@ impl Prepared {
         });
         let (stopping, stops) = watch::channel(false);
         let (session, sessions) = mpsc::channel(1);
+        let crew = Arc::new(no_threads(Crew::start(threads()))?);
         let addresses = self
             .sockets
             .iter()
             .map(|s| (s.service, s.address))
             .collect();
         let accepting = {
-            let _runtime = runtime.enter();
-            accept::start(&context, self.sockets, &Stopping(stops), &session)
+            let _runtime = crew.first().map(Handle::enter);
+            accept::start(&crew, &context, self.sockets, &Stopping(stops), &session)
                 .map_err(|error| Failure::new(Status::TryLater, error.to_string()))?
         };
         Ok(Server {
             runtime,
+            crew,
             context,
             layout: self.layout,
             addresses,
@@ -254,6 +308,11 @@ impl Server {
     /// Stops: no new connections, sessions are told and may finish the message they
     /// are at, for at most 30 seconds; what is accepted stays in the journal.
     pub fn stop(self) {
+        self.stop_within(PATIENCE);
+    }
+
+    /// As [`Self::stop`], with another patience.
+    pub fn stop_within(self, patience: Duration) {
         self.stopping.send(true).ok();
         let lock = self.accepting.lock();
         let mut accepting = lock.unwrap_or_else(PoisonError::into_inner);
@@ -263,15 +322,20 @@ impl Server {
         self.runtime.block_on(async {
             while accepting.join_next().await.is_some() {}
             let ended = async { while sessions.recv().await.is_some() {} };
-            if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            if tokio::time::timeout(patience, ended).await.is_err() {
                 tracing::warn!("SESSIONS CUT OFF");
             }
         });
         drop((accepting, sessions));
+        self.crew.stop();
         self.context.deliveries.stop();
         self.context.spool.stop();
         self.runtime.shutdown_background();
     }
+}
+
+fn no_threads<T>(started: io::Result<T>) -> Result<T, Failure> {
+    started.map_err(|error| Failure::new(Status::TryLater, format!("no threads: {error}")))
 }
 
 /// One thread a processor.

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use courier_core::config::{Service, Settings};
+use courier_core::time::Millis;
 use courier_imap::session::settings::LoginCommand;
 use courier_maildir::writer::Writer;
 use courier_pop3::session::ClearPasswords;
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use crate::accounts::Logins;
 use crate::delivery::Deliveries;
 use crate::disk::Disks;
-use crate::net::connection::Connection;
+use crate::net::connection::{Connection, Wait};
 use crate::net::tls::Identity;
 use crate::notify::Notifier;
 use crate::routing::Routing;
@@ -52,6 +53,20 @@ pub struct Context {
     pub identities: HashMap<Service, Arc<Identity>>,
 }
 
+impl Context {
+    /// Shakes hands for TLS with the certificate of a service.
+    ///
+    /// # Errors
+    /// If the handshake fails, or the service has no certificate.
+    pub async fn start_tls(&self, service: Service, connection: &mut Connection) -> io::Result<()> {
+        let identity = self.identities.get(&service);
+        let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
+        connection
+            .start_tls(identity.current(connection.local.ip()))
+            .await
+    }
+}
+
 /// The ALPN name of a service's protocol (RFC 7301; `TLS_ALPN`).
 #[must_use]
 pub fn alpn(service: Service) -> &'static str {
@@ -71,6 +86,16 @@ impl Stopping {
     #[must_use]
     pub fn is_now(&self) -> bool {
         *self.0.borrow()
+    }
+
+    /// Waits for input from the client until the deadline, or until the server begins
+    /// to stop.
+    pub async fn or_input(&mut self, connection: &mut Connection, deadline: Millis) -> Wait {
+        tokio::select! {
+            biased;
+            wait = connection.fill(deadline) => wait,
+            () = self.begin() => Wait::Deadline,
+        }
     }
 
     /// Waits until it begins to; for ever, if it has begun before.

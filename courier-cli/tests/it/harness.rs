@@ -100,6 +100,16 @@ impl Root {
         found
     }
 
+    /// Removes the messages of a user's INBOX.
+    pub(crate) fn empty(&self, user: &str) {
+        for folder in ["new", "cur"] {
+            let entries = std::fs::read_dir(self.maildir(user).join(folder)).expect("a maildir");
+            for entry in entries {
+                std::fs::remove_file(entry.expect("entry").path()).expect("removed");
+            }
+        }
+    }
+
     /// Waits until a user has so many messages.
     pub(crate) fn wait_for_messages(&self, user: &str, count: usize) -> Vec<Vec<u8>> {
         let found = within(Duration::from_secs(30), || {
@@ -135,9 +145,13 @@ impl Server {
         Self::spawn(command)
     }
 
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    pub(crate) fn spawn_with(mut command: Command, stdin: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -287,6 +301,26 @@ impl Client {
     pub(crate) fn imap(&mut self, tag: &str, command: &str) -> Vec<String> {
         self.send(format!("{tag} {command}\r\n"));
         self.until_tag(tag)
+    }
+
+    /// Sends a POP3 command and gives the first line of the reply.
+    pub(crate) fn pop3(&mut self, command: &str) -> String {
+        self.send(format!("{command}\r\n"));
+        self.line()
+    }
+
+    /// The octets up to a line with nothing but a dot, which is left out.
+    pub(crate) fn until_dot(&mut self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        loop {
+            let start = octets.len();
+            let read = self.stream.read_until(b'\n', &mut octets);
+            assert!(read.expect("a line") > 0, "closed before the end");
+            if octets[start..] == *b".\r\n" {
+                octets.truncate(start);
+                return octets;
+            }
+        }
     }
 
     pub(crate) fn until_tag(&mut self, tag: &str) -> Vec<String> {

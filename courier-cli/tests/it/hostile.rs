@@ -1,6 +1,7 @@
 //! What a stranger may send: answered as the specifications say, never a hang,
 //! never memory without bound.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::harness::{Client, PASSWORD, Root, Server};
@@ -117,6 +118,31 @@ fn idle(server: &Server) -> Client {
     client.send("i IDLE\r\n");
     assert!(client.line().starts_with("+ "));
     client
+}
+
+#[test]
+fn clients_beyond_the_limit_take_no_descriptors_from_mail() {
+    let root = Root::new();
+    root.configure("esmtpd", "MAXPERIP=2");
+    let mut command = Command::new("sh");
+    let limited = "ulimit -n 300; exec \"$0\" serve --root \"$1\" --listen esmtp=127.0.0.1:0";
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_courier")]);
+    command.arg(root.path());
+    let server = Server::spawn(command);
+    let mut client = server.connect("esmtp");
+    client.reply();
+    let _second = server.connect("esmtp");
+    assert!(server.connect("esmtp").reply().starts_with("421 4.7.0"));
+    // They stay as long as they are let.
+    let _flood: Vec<Client> = (0..400).map(|_| server.connect("esmtp")).collect();
+    client.smtp("EHLO c");
+    client.smtp("MAIL FROM:<z@example.net>");
+    client.smtp("RCPT TO:<ann@example.com>");
+    client.smtp("DATA");
+    client.send("Subject: long\r\n\r\n");
+    client.send("A line of text.\r\n".repeat(20_000));
+    assert!(client.smtp(".").starts_with("250"));
+    root.wait_for_messages("ann", 1);
 }
 
 #[test]

@@ -109,6 +109,35 @@ fn accounts_come_and_go_under_a_running_server() {
 }
 
 #[test]
+fn an_account_that_nothing_leads_to_is_told_at_once() {
+    let root = Root::new();
+    let add = |address: &str| {
+        let added = root.run(&["account", "add", address, "--password-stdin"], "secret");
+        let said = String::from_utf8(added.stderr).expect("text");
+        (added.status.code(), said)
+    };
+    assert_eq!(add("carol@example.com"), (Some(0), String::new()));
+    assert_eq!(add("carol"), (Some(0), String::new()));
+    let (status, said) = add("dave@elsewhere.example");
+    assert_eq!(status, Some(0));
+    assert!(
+        said.contains("courier init --domain elsewhere.example"),
+        "{said}"
+    );
+    let (status, said) = add("dave@mx.example.com");
+    assert_eq!(status, Some(0));
+    assert!(said.contains("goes to the account dave:"), "{said}");
+    root.configure("locallowercase", "");
+    let (status, said) = add("Erin@example.com");
+    assert_eq!(status, Some(64));
+    assert!(
+        said.contains("lead to the account erin@example.com: add that"),
+        "{said}"
+    );
+    assert!(!root.maildir("Erin").exists());
+}
+
+#[test]
 fn check_names_file_and_line() {
     let root = Root::new();
     let checked = root.run(&["check"], "");
@@ -127,6 +156,25 @@ fn check_names_file_and_line() {
         text.lines().any(|l| l.contains("etc/sizelimit:1: error: ")),
         "{text}"
     );
+}
+
+#[test]
+fn a_linked_configuration_is_served() {
+    let root = Root::new();
+    let etc = root.path().join("etc");
+    let site = root.path().join("site");
+    std::fs::rename(&etc, &site).expect("moved");
+    std::os::unix::fs::symlink("site", &etc).expect("linked");
+    for name in ["me", "imapd", "hosteddomains"] {
+        let real = root.path().join(format!("{name}.real"));
+        std::fs::rename(site.join(name), &real).expect("moved");
+        std::os::unix::fs::symlink(&real, site.join(name)).expect("linked");
+    }
+    let checked = root.run(&["check"], "");
+    assert!(checked.status.success(), "{checked:?}");
+    let server = Server::start(&root);
+    let mut client = server.connect("esmtp");
+    assert!(client.reply().contains("mx.example.com"));
 }
 
 #[test]
@@ -189,6 +237,60 @@ fn without_listen_the_switched_on_services_start() {
     assert_eq!(server.services(), 2);
     assert!(server.connect("imap").line().starts_with("* OK"));
     assert_eq!(server.address("pop3s").port(), pop3s);
+}
+
+#[test]
+fn sockets_of_a_service_manager_outlive_the_server() {
+    let root = Root::new();
+    for (name, argument) in [("esmtp", ""), ("", "--listen"), ("", "")] {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = socket.local_addr().expect("an address");
+        for file in [
+            "esmtpd-msa",
+            "esmtpd-ssl",
+            "imapd",
+            "imapd-ssl",
+            "pop3d",
+            "pop3d-ssl",
+        ] {
+            let off = [
+                "ESMTPD",
+                "ESMTPDSSL",
+                "IMAPD",
+                "IMAPDSSL",
+                "POP3D",
+                "POP3DSSL",
+            ];
+            let off = off.map(|service| format!("{service}START=NO\n")).concat();
+            root.configure(file, &off);
+        }
+        let on = format!(
+            "ESMTPDSTART=YES\nADDRESS=127.0.0.1\nPORT={}",
+            address.port()
+        );
+        root.configure("esmtpd", &on);
+        // The shell gives its number and the socket on, as a service manager does.
+        let serve = || {
+            let mut command = std::process::Command::new("sh");
+            let script =
+                "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --root \"$@\" 3<&0 0</dev/null";
+            command.args(["-c", script, env!("CARGO_BIN_EXE_courier")]);
+            command.arg(root.path()).env("LISTEN_FDNAMES", name);
+            if !argument.is_empty() {
+                command.arg(argument).arg(format!("esmtp={address}"));
+            }
+            let socket = socket.try_clone().expect("a descriptor");
+            Server::spawn_with(command, std::os::fd::OwnedFd::from(socket).into())
+        };
+        let mut server = serve();
+        assert_eq!(server.address("esmtp"), address, "{name} {argument}");
+        assert!(server.connect("esmtp").reply().starts_with("220"));
+        server.signal(Signal::TERM);
+        server.wait(Duration::from_secs(10)).expect("it ends");
+        let mut between = server.connect("esmtp");
+        let _next = serve();
+        assert!(between.reply().starts_with("220"), "nobody is refused");
+    }
 }
 
 /// A port that was free a moment ago.

@@ -7,10 +7,15 @@
 )]
 
 mod clients;
+mod demo;
+mod full_disk;
 mod harness;
 mod hostile;
 mod idle;
 mod imap_log;
 mod killed;
+mod killed_accounts;
 mod killed_imap;
 mod lifecycle;
+mod pop3;
+mod received;

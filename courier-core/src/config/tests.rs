@@ -454,11 +454,61 @@ fn what_cannot_be_read_is_an_error() {
     assert_eq!(
         findings,
         [
-            "/r/etc/imapd:1: error: the file is not read: it is not a regular file (symbolic links are not followed)",
+            "/r/etc/imapd:1: error: the file is not read: it is not a regular file, or a symbolic link that leads nowhere",
             "/r/etc/me:1: error: the file is not read: is a directory",
-            "/r/etc/pop3d:1: error: the file is not read: it is not a regular file (symbolic links are not followed)",
+            "/r/etc/pop3d:1: error: the file is not read: it is not a regular file, or a symbolic link that leads nowhere",
         ]
     );
+}
+
+#[test]
+fn links_are_followed_wherever_the_administrator_put_them() {
+    let mut world = root(&[]);
+    world.plant_file("/site/me", b"mx.example.org\n");
+    world.plant_file("/site/domains/a", b"a.example\n");
+    world.plant_file("/site/b", b"b.example\n");
+    world.plant_file("/site/pop3d", b". common\nPORT=nonsense\n");
+    world.plant_file("/site/common", b"MAXDAEMONS=7\n");
+    world.plant_file("/site/authlib/authldaprc", b"");
+    for (link, target) in [
+        ("/r/etc/me", "/site/me"),
+        ("/r/etc/hosteddomains", "../../site/domains"),
+        ("/site/domains/b", "../b"),
+        ("/r/etc/pop3d", "/site/pop3d"),
+        ("/r/common", "/site/common"),
+        ("/r/etc/common", "/site/common"),
+        ("/r/etc/authlib", "/site/authlib"),
+        ("/r/etc/esmtpd", "/site/missing"),
+    ] {
+        world.plant_link(link, target);
+    }
+    let load_it = || disk::task(|disk| async move { load(disk, &places(), "host").await });
+    let (settings, findings) = world.run(load_it());
+    assert_eq!(settings.me.value.as_str(), "mx.example.org");
+    for name in ["a.example", "b.example"] {
+        assert!(settings.hosted_domains.contains(&domain(name)), "{name}");
+    }
+    assert_eq!(settings.service(Service::Pop3).limits.sessions.value, 7);
+    let errors: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(ToString::to_string)
+        .collect();
+    let [broken, port] = errors.as_slice() else {
+        panic!("{errors:?}");
+    };
+    assert!(
+        broken.starts_with("/r/etc/esmtpd:1: error: the file is not read: it is not"),
+        "{broken}"
+    );
+    // By the name that the administrator knows.
+    assert!(port.starts_with("/r/etc/pop3d:2: error: PORT"), "{port}");
+
+    let mut linked = MemDisk::new();
+    linked.plant_file("/site/etc/me", b"mx.example.net\n");
+    linked.plant_link("/r/etc", "../site/etc");
+    let (settings, _) = linked.run(load_it());
+    assert_eq!(settings.me.value.as_str(), "mx.example.net");
 }
 
 #[test]

@@ -504,6 +504,18 @@ fn links_in_paths<D: Driver>(desk: &Desk<D>) {
     desk.holds("d/../d/a", b"a");
     desk.fails(Op::Stat(desk.path("d/a/..")), DiskErrorKind::NotADirectory);
     desk.fails(Op::Stat(desk.path("none/..")), DiskErrorKind::NotFound);
+    let leads = |name| desk.one(Op::Resolve(desk.path(name)));
+    let there = leads("d/a");
+    assert!(
+        matches!(&there, Ok(Reply::Path(path)) if path.ends_with("d/a")),
+        "{there:?}"
+    );
+    assert_eq!(leads("d/../d/./a"), there);
+    desk.fails(Op::Resolve(desk.path("none")), DiskErrorKind::NotFound);
+    desk.fails(
+        Op::Resolve(desk.path("d/a/b")),
+        DiskErrorKind::NotADirectory,
+    );
 }
 
 fn impossible_names<D: Driver>(desk: &Desk<D>) {

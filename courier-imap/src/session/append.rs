@@ -1,8 +1,7 @@
 //! APPEND (RFC 3501 §6.3.11, RFC 4315 §3).
 
-use super::dispatch::{name, wrong};
 use super::output::{AppendRequest, Output, Refusal};
-use super::reply::{MailboxNews, Reply};
+use super::reply::{MailboxNews, Reply, name, wrong};
 use super::{Answer, Begin, Core, Intake, Job, Progress};
 use crate::grammar::command::Literal;
 use crate::grammar::framing::{Frame, Limits, MOST_DROPPED, Pace};

@@ -1,7 +1,6 @@
 //! COPY and MOVE (RFC 3501 §6.4.7, RFC 6851, RFC 4315 §3).
 
-use super::dispatch::writable;
-use super::fetch::select;
+use super::messages::{select, writable};
 use super::output::{Copied, CopyRequest, Output, Refusal};
 use super::reply::{MailboxNews, Reply};
 use super::{Answer, Core, Job, Progress};

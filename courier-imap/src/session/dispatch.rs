@@ -1,11 +1,11 @@
 //! Which command may come when, and who carries it out.
 
-use super::output::{FolderChange, Refusal};
-use super::reply::{MailboxNews, Reply};
+use super::messages::writable;
+use super::output::FolderChange;
+use super::reply::{MailboxNews, Reply, name};
 use super::{After, Begin, Core, Job, Standing};
 use super::{copy, expunge, fetch, folders, idle, list, login, search, select, store};
-use crate::grammar::command::{Access, Command, CommandError};
-use crate::grammar::mailbox_name::{MailboxName, MailboxNameError};
+use crate::grammar::command::Command;
 
 /// The state a command needs (RFC 3501 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,35 +134,4 @@ fn job(job: impl Job + 'static) -> Begin {
 
 fn done(text: &'static str, news: MailboxNews) -> Begin {
     Begin::Done(Reply::ok(text).with_news(news))
-}
-
-/// A mailbox name that may name a mailbox.
-pub(super) fn name(octets: &[u8]) -> Result<MailboxName, Reply> {
-    MailboxName::from_wire(octets).map_err(|error| match error {
-        MailboxNameError::Long | MailboxNameError::Deep => {
-            Reply::no("LIMIT", format!("Invalid mailbox name: {error}."))
-        }
-        _ => Reply::no("CANNOT", format!("Invalid mailbox name: {error}.")),
-    })
-}
-
-/// Refuses to change a mailbox that was opened by EXAMINE.
-pub(super) fn writable(core: &Core) -> Result<(), Reply> {
-    match &core.mailbox {
-        Some(mailbox) if mailbox.access == Access::ReadWrite => Ok(()),
-        Some(_) => Err(Reply::no("CANNOT", "Mailbox is read-only.")),
-        None => Err(Reply::refused(Refusal::NonExistent)),
-    }
-}
-
-/// The reply to a command that cannot be read.
-pub(super) fn wrong(error: &CommandError) -> Reply {
-    match error {
-        // RFC 3501 §6.4.4: the tagged NO lists what is known.
-        CommandError::Charset => Reply::no(
-            "BADCHARSET (US-ASCII UTF-8)",
-            "The charset is not supported.",
-        ),
-        error => Reply::bad(format!("Error in IMAP command: {error}.")),
-    }
 }

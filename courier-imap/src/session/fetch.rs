@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use courier_core::message::{self, Structure, header, wire};
 
+use super::messages::{news, select};
 use super::output::{
     Batch, Contents, FetchRequest, Fetched, MOST_DATED, MOST_FETCHED, Need, Output, Refusal,
     StoreRequest,
 };
 use super::reply::Reply;
-use super::store::news;
 use super::sync::write_flags;
 use super::{Answer, Core, Job, Progress};
 use crate::envelope;
@@ -23,19 +23,6 @@ use crate::grammar::sequence::SequenceSet;
 use crate::section::{self, Piece};
 use crate::structure::{self, Detail, Revision};
 use crate::view::{News, Seen, Selection, Uid, number};
-
-/// The messages that a set names; numbers that are not there draw a warning.
-pub(super) fn select(core: &mut Core, set: &SequenceSet, by: By) -> Selection {
-    let view = core.mailbox.as_ref().map(|mailbox| &mailbox.view);
-    let selection = view.map(|view| view.select(set, by)).unwrap_or_default();
-    if let Some(invalid) = selection.invalid {
-        // Courier: the command goes on with those that are there.
-        core.out.write("* NO Invalid message sequence number: ");
-        response::number(core.out.text(), invalid.into());
-        core.out.write("\r\n");
-    }
-    selection
-}
 
 #[derive(Debug)]
 pub(super) struct Fetch {

@@ -1,8 +1,7 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE and STATUS (RFC 3501 §6.3).
 
-use super::dispatch::name;
 use super::output::{FolderChange, Output, Refusal};
-use super::reply::Reply;
+use super::reply::{Reply, name};
 use super::{Answer, Begin, Core, Job, Progress};
 use crate::grammar::command::{StatusItem, StatusItems};
 use crate::grammar::mailbox_name::{MailboxName, SEPARATOR};

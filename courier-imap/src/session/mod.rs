@@ -15,6 +15,7 @@ mod folders;
 mod idle;
 mod list;
 mod login;
+mod messages;
 mod outbox;
 pub mod output;
 mod reply;
@@ -470,7 +471,7 @@ impl Session {
                 command: Err(error),
                 ..
             }) => {
-                self.finish(dispatch::wrong(&error));
+                self.finish(reply::wrong(&error));
             }
             Ok(Request {
                 command: Ok(command),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::output::Refusal;
+use crate::grammar::command::CommandError;
+use crate::grammar::mailbox_name::{MailboxName, MailboxNameError};
 
 /// How a command ends.
 #[derive(Debug, Clone)]
@@ -112,5 +114,27 @@ impl Reply {
         }
         out.extend_from_slice(self.text.as_bytes());
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A mailbox name that may name a mailbox.
+pub(super) fn name(octets: &[u8]) -> Result<MailboxName, Reply> {
+    MailboxName::from_wire(octets).map_err(|error| match error {
+        MailboxNameError::Long | MailboxNameError::Deep => {
+            Reply::no("LIMIT", format!("Invalid mailbox name: {error}."))
+        }
+        _ => Reply::no("CANNOT", format!("Invalid mailbox name: {error}.")),
+    })
+}
+
+/// The reply to a command that cannot be read.
+pub(super) fn wrong(error: &CommandError) -> Reply {
+    match error {
+        // RFC 3501 §6.4.4: the tagged NO lists what is known.
+        CommandError::Charset => Reply::no(
+            "BADCHARSET (US-ASCII UTF-8)",
+            "The charset is not supported.",
+        ),
+        error => Reply::bad(format!("Error in IMAP command: {error}.")),
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use courier_core::message::date::Date;
 
+use super::messages::news;
 use super::output::{
     Contents, FetchRequest, Fetched, MOST_DATED, MOST_FETCHED, MOST_SEARCHED, Need, Output,
     Refusal, SearchRequest,
 };
 use super::reply::Reply;
-use super::store::news;
 use super::{Answer, Core, Job, Progress};
 use crate::grammar::command::By;
 use crate::grammar::flag::Flag;

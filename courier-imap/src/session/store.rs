@@ -1,8 +1,8 @@
 //! STORE (RFC 3501 §6.4.6).
 
-use super::fetch::select;
+use super::messages::{news, select};
 use super::output::{Batch, MOST_STORED, Output, Refusal, StoreRequest};
-use super::reply::{MailboxNews, Reply};
+use super::reply::Reply;
 use super::sync::write_flags;
 use super::{Answer, Core, Job, Mailbox, Progress};
 use crate::grammar::command::{By, Echo, FlagChange, MOST_KEYWORDS};
@@ -158,14 +158,6 @@ impl Store {
             && keywords
                 .iter()
                 .all(|keyword| now.keywords.contains(keyword))
-    }
-}
-
-/// What may be told at the end of FETCH, STORE and SEARCH.
-pub(super) fn news(by: By) -> MailboxNews {
-    match by {
-        By::Sequence => MailboxNews::KeepNumbers,
-        By::Uid => MailboxNews::All,
     }
 }
 

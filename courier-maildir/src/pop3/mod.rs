@@ -332,8 +332,7 @@ impl Work<'_> {
     /// tells the size says that the last line has an end.
     fn wire_size(&self, at: usize, measure: Measure) -> u64 {
         let named = self.found.name(at).and_then(Name::wire_size);
-        let end = if measure.unfinished { 2 } else { 0 };
-        named.unwrap_or(measure.wire() + end)
+        named.unwrap_or(measure.completed())
     }
 
     /// Listed messages in the order of their arrival.

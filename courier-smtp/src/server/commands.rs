@@ -230,8 +230,9 @@ impl Server {
     }
 }
 
-/// A browser or a script in one (reliability.md section 3).
-fn is_http(line: &[u8]) -> bool {
+/// A browser or a script in one (reliability.md section 3), by its first line or the
+/// beginning of it.
+pub(super) fn is_http(line: &[u8]) -> bool {
     const METHODS: [&[u8]; 9] = [
         b"GET ",
         b"POST ",

@@ -5,6 +5,7 @@ use courier_core::envelope::{self, Protocol};
 use courier_core::time::Millis;
 use courier_core::token::{Serials, Token};
 
+use super::commands::is_http;
 use super::limits::{Budget, HANDSHAKE_WAIT, Left, Pace};
 use super::output::{
     Answer, Authentication, Commit, Data, Expand, Expanded, Outcome, Output, Step, Verified, Verify,
@@ -12,7 +13,7 @@ use super::output::{
 use super::settings::{Dialect, EarlyTalkerPolicy, EarlyTalkers, Settings, Tarpit};
 use super::transaction::{Chunk, Telling, Transaction};
 use crate::command::Verb;
-use crate::framing::{CommandLines, Framed};
+use crate::framing::{self, CommandLines, Framed};
 use crate::parameter::{Recipient, Sender};
 use crate::reply::{Charset, Refusal, Reply, Severity};
 
@@ -458,7 +459,15 @@ impl Server {
             ));
             return Next::Again(0);
         }
-        let (consumed, framed) = self.lines.next(input, self.settings.limits.command_line);
+        let limit = self.settings.limits.command_line;
+        if self.first_line && framing::is_over(input, limit) {
+            self.first_line = false;
+            // A browser's line may be longer than any of ours.
+            if is_http(input.get(..limit).unwrap_or(input)) {
+                return self.close();
+            }
+        }
+        let (consumed, framed) = self.lines.next(input, limit);
         match framed {
             Framed::Line(line) => match self.command(line) {
                 Some(output) => Next::Do(consumed, output),
@@ -472,7 +481,6 @@ impl Server {
                 }
             }),
             Framed::TooLong => {
-                self.first_line = false;
                 self.say(Reply::fixed(500, 5, 2, "Line too long"));
                 self.deadline = None;
                 Next::Again(consumed)

@@ -284,6 +284,7 @@ fn settings(transcript: &str) -> Settings {
             }
             "size" => settings.limits.message = Some(number()),
             "recipients" => settings.limits.recipients = value.parse().expect("a number"),
+            "line" => settings.limits.command_line = value.parse().expect("a number"),
             "hard" => settings.limits.excess = Excess::Never,
             other => panic!("no such setting: {other}"),
         }
@@ -331,6 +332,7 @@ transcripts! {
     timeout_data,
     timeout_auth,
     http,
+    http_long,
     discard,
     early,
     early_patient,

@@ -22,8 +22,19 @@ pub(super) struct Incoming {
     memory: Vec<u8>,
     /// Octets of `memory` that are our trace.
     trace: usize,
-    file: Option<(File, u64)>,
+    file: LongText,
     excess: Option<HeaderExcess>,
+}
+
+/// The file of a message that is too long for memory.
+#[derive(Debug)]
+enum LongText {
+    /// There is none.
+    None,
+    /// It is open, and has so many octets.
+    Open(File, u64),
+    /// It could not be written, and is gone again.
+    Failed(io::Error),
 }
 
 impl Incoming {
@@ -33,14 +44,16 @@ impl Incoming {
             number,
             trace: trace.len(),
             memory: trace.into_bytes(),
-            file: None,
+            file: LongText::None,
             excess: None,
         }
     }
 
     /// Adds what has come.
     pub(super) fn push(&mut self, slices: Slices<'_>) {
-        slices.append_to(&mut self.memory);
+        if !matches!(self.file, LongText::Failed(_)) {
+            slices.append_to(&mut self.memory);
+        }
     }
 
     /// Whether what is in memory must be written before more comes.
@@ -48,26 +61,53 @@ impl Incoming {
         self.memory.len() > LONGEST
     }
 
-    /// Writes what is in memory into the file.
-    pub(super) async fn spill(&mut self, disks: &Disks) -> io::Result<()> {
-        let (mut file, length) = match self.file.take() {
-            Some(file) => file,
-            None => {
+    /// How much has come, with our trace.
+    pub(super) fn octets(&self) -> u64 {
+        let written = match self.file {
+            LongText::Open(_, octets) => octets,
+            LongText::None | LongText::Failed(_) => 0,
+        };
+        written + self.memory.len() as u64
+    }
+
+    /// Writes what is in memory into the file. If that fails, [`Self::finish`] says so.
+    pub(super) async fn spill(&mut self, disks: &Disks) {
+        let path = self.number.path().to_path_buf();
+        let opened = match std::mem::replace(&mut self.file, LongText::None) {
+            LongText::Open(file, length) => Ok((file, length)),
+            LongText::Failed(error) => Err(error),
+            LongText::None => {
                 // A header that goes on beyond is too large in any case.
                 self.judge();
-                let path = self.number.path().to_path_buf();
                 let make = move || {
                     let mut options = File::options();
                     options.write(true).create_new(true).mode(0o600).open(path)
                 };
-                (disks.call(make).await?, 0)
+                disks.call(make).await.map(|file| (file, 0))
             }
         };
         let memory = std::mem::take(&mut self.memory);
-        let written = memory.len() as u64;
-        let write = move || file.write_all(&memory).map(|()| file);
-        self.file = Some((disks.call(write).await?, length + written));
-        Ok(())
+        self.file = match opened {
+            Ok((mut file, length)) => {
+                let more = memory.len() as u64;
+                let write = move || file.write_all(&memory).map(|()| file);
+                match disks.call(write).await {
+                    Ok(file) => LongText::Open(file, length + more),
+                    Err(error) => {
+                        // What is there so far takes no room on a disk that may be full.
+                        self.remove(disks).await;
+                        LongText::Failed(error)
+                    }
+                }
+            }
+            Err(error) => LongText::Failed(error),
+        };
+    }
+
+    async fn remove(&self, disks: &Disks) {
+        let path = self.number.path().to_path_buf();
+        // If it cannot be removed now, the next start does it.
+        disks.call(move || fs::remove_file(path)).await.ok();
     }
 
     fn judge(&mut self) {
@@ -77,43 +117,39 @@ impl Incoming {
 
     /// Nothing more comes, and what came is not wanted.
     pub(super) async fn discard(self, disks: &Disks) {
-        if self.file.is_some() {
-            let path = self.number.path().to_path_buf();
-            // If it cannot be removed now, the next start does it.
-            disks.call(move || fs::remove_file(path)).await.ok();
+        if let LongText::Open(..) = self.file {
+            self.remove(disks).await;
         }
     }
 
     /// Everything has come: makes the file durable, if there is one.
     pub(super) async fn finish(mut self, disks: &Disks) -> Result<Text, NotStored> {
-        if self.file.is_none() {
+        if matches!(self.file, LongText::None) {
             self.judge();
         }
         if let Some(excess) = self.excess {
             self.discard(disks).await;
             return Err(NotStored::Header(excess));
         }
-        if self.file.is_none() {
+        if matches!(self.file, LongText::None) {
             return Ok(Text::Short(self.number, self.memory.into()));
         }
-        let stored = match self.spill(disks).await {
-            Ok(()) => self.sync(disks).await,
-            Err(error) => Err(error),
-        };
-        match stored {
-            Ok(length) => Ok(Text::Long(self.number.of_length(length))),
-            Err(error) => {
-                self.discard(disks).await;
-                Err(NotStored::File(error))
+        self.spill(disks).await;
+        let error = match std::mem::replace(&mut self.file, LongText::None) {
+            LongText::Open(file, length) => {
+                match disks.call(move || file.sync_data()).await {
+                    Ok(()) => return Ok(Text::Long(self.number.of_length(length))),
+                    // Never synced a second time in the hope of a better result.
+                    Err(error) => {
+                        self.remove(disks).await;
+                        error
+                    }
+                }
             }
-        }
-    }
-
-    async fn sync(&mut self, disks: &Disks) -> io::Result<u64> {
-        let (file, length) = self.file.take().ok_or(io::ErrorKind::NotFound)?;
-        let sync = move || file.sync_data().map(|()| file);
-        self.file = Some((disks.call(sync).await?, length));
-        Ok(length)
+            LongText::Failed(error) => error,
+            LongText::None => io::ErrorKind::NotFound.into(),
+        };
+        Err(NotStored::File(error))
     }
 }
 
@@ -124,4 +160,88 @@ pub(super) enum NotStored {
     Header(HeaderExcess),
     /// Its file could not be written.
     File(io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use courier_core::disk;
+    use courier_core::mta::journal::{Journal, Options};
+    use courier_smtp::content::{DataReader, Transparency};
+
+    use crate::disk::StdDisk;
+
+    /// A message on its way into a journal in this folder.
+    fn incoming(folder: &std::path::Path, disk: &StdDisk) -> Incoming {
+        let place = folder.join("journal");
+        let options = Options {
+            segment: 16 << 10,
+            ..Options::default()
+        };
+        let opened = disk.run(disk::task(|disk| async move {
+            Journal::open(&disk, place, options).await
+        }));
+        let (journal, _) = opened.expect("a journal");
+        Incoming::new(journal.numbers().reserve(), "Received: x\n".to_owned())
+    }
+
+    async fn fill(incoming: &mut Incoming, disks: &Disks) {
+        let line = b"Subject: long\r\n\r\n".repeat(20_000);
+        incoming.push(DataReader::new(Transparency::Dots).read(&line).content);
+        assert!(incoming.is_full());
+        incoming.spill(disks).await;
+    }
+
+    #[tokio::test]
+    async fn a_long_message_is_whole_in_its_file_and_gone_if_it_is_not_wanted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = StdDisk::new(2);
+        let disks = Disks::new(disk.clone());
+        let mut message = incoming(folder.path(), &disk);
+        fill(&mut message, &disks).await;
+        fill(&mut message, &disks).await;
+        let path = message.number.path().to_path_buf();
+        let text = message.finish(&disks).await.expect("stored");
+        assert!(matches!(text, Text::Long(_)));
+        let stored = fs::read(&path).expect("read");
+        assert_eq!(stored.len(), 12 + 2 * 20_000 * 15);
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut unwanted = incoming(folder.path(), &disk);
+        fill(&mut unwanted, &disks).await;
+        let path = unwanted.number.path().to_path_buf();
+        assert!(path.exists());
+        unwanted.discard(&disks).await;
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_full_disk_refuses_leaves_nothing_and_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = StdDisk::new(2);
+        let disks = Disks::new(disk.clone());
+        let mut message = incoming(folder.path(), &disk);
+        fill(&mut message, &disks).await;
+        let path = message.number.path().to_path_buf();
+        let full = File::options().write(true).open("/dev/full");
+        message.file = LongText::Open(full.expect("/dev/full"), 300_015);
+        fill_on(&mut message, &disks).await;
+        assert!(!path.exists(), "it takes no room while the client goes on");
+        assert!(message.memory.is_empty());
+        let error = message.finish(&disks).await.expect_err("not stored");
+        assert!(
+            matches!(&error, NotStored::File(error) if error.kind() == io::ErrorKind::StorageFull),
+            "{error:?}"
+        );
+    }
+
+    /// More comes twice: the second time after the disk has refused.
+    async fn fill_on(incoming: &mut Incoming, disks: &Disks) {
+        fill(incoming, disks).await;
+        incoming.push(
+            DataReader::new(Transparency::Dots)
+                .read(b"more\r\n")
+                .content,
+        );
+    }
 }

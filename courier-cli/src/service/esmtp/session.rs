@@ -7,7 +7,7 @@ use std::sync::Arc;
 use courier_core::account::secret::Secret;
 use courier_core::address::ForwardPath;
 use courier_core::config::Service;
-use courier_core::envelope::{self, Channel, Envelope, QueueId, Source};
+use courier_core::envelope::{self, Channel, Envelope, Notify, QueueId, Source};
 use courier_core::message::header::HeaderExcess;
 use courier_core::mta::journal::AppendError;
 use courier_core::mta::trace::Received;
@@ -74,6 +74,21 @@ struct Transaction {
     at: UnixSeconds,
 }
 
+impl Transaction {
+    /// Adds a recipient, unless it would get a second copy of the same delivery: one to
+    /// the same address, asked for under the same name, or whose name nobody will hear
+    /// of (mta.md 5.4).
+    fn add(&mut self, recipient: envelope::Recipient) {
+        let nameless = recipient.notify == Notify::NEVER;
+        let known = self.recipients.iter().any(|known| {
+            known.path == recipient.path && (nameless || known.orcpt == recipient.orcpt)
+        });
+        if !known {
+            self.recipients.push(recipient);
+        }
+    }
+}
+
 impl Session {
     async fn run(
         &mut self,
@@ -100,11 +115,7 @@ impl Session {
                 }
                 Output::Wait { deadline } => {
                     connection.consume(consumed);
-                    let wait = tokio::select! {
-                        biased;
-                        wait = connection.fill(deadline) => wait,
-                        () = stopping.begin() => Wait::Deadline,
-                    };
+                    let wait = stopping.or_input(connection, deadline).await;
                     if wait == Wait::Closed {
                         return Ok(());
                     }
@@ -158,10 +169,7 @@ impl Session {
     }
 
     async fn start_tls(&mut self, connection: &mut Connection) -> io::Result<()> {
-        let identity = self.context.identities.get(&self.service);
-        let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-        let config = identity.current(connection.local.ip());
-        connection.start_tls(config).await?;
+        self.context.start_tls(self.service, connection).await?;
         self.server.tls_started();
         self.client.under_tls();
         Ok(())
@@ -170,6 +178,7 @@ impl Session {
     async fn sender(&mut self, sender: Sender) -> Answer {
         let size = sender.size.or(self.limit);
         if !self.context.spool.has_room(size.unwrap_or_default()) {
+            tracing::warn!(ip = %Bracketed(self.client.address()), "DISK FULL");
             return Answer::Refuse(Refusal::disk_full());
         }
         let at = crate::clock::unix_now();
@@ -212,7 +221,7 @@ impl Session {
             }
         }
         if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push(envelope::Recipient {
+            transaction.add(envelope::Recipient {
                 path: ForwardPath::Mailbox(mailbox),
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
@@ -258,19 +267,12 @@ impl Session {
 
     /// Writes a long message into its file as it comes.
     async fn spill(&mut self) {
-        let disks = self.context.disks.clone();
-        let Some(transaction) = &mut self.transaction else {
-            return;
-        };
-        if let Some(incoming) = &mut transaction.incoming
+        let disks = &self.context.disks;
+        if let Some(transaction) = &mut self.transaction
+            && let Some(incoming) = &mut transaction.incoming
             && incoming.is_full()
-            && let Err(error) = incoming.spill(&disks).await
         {
-            tracing::error!(id = %transaction.id, error = %error, "MESSAGE NOT STORED");
-            // The commit will find nothing and refuse.
-            if let Some(incoming) = transaction.incoming.take() {
-                incoming.discard(&disks).await;
-            }
+            incoming.spill(disks).await;
         }
     }
 
@@ -282,6 +284,15 @@ impl Session {
         let Some(incoming) = transaction.incoming else {
             return Refusal::storage_failed().into();
         };
+        // The log has room of its own, but the maildirs have not: what could not be
+        // delivered is left to the client, who need not wait for our next round.
+        let copies = transaction.recipients.len() as u64;
+        let needed = incoming.octets().saturating_mul(copies);
+        if !self.context.spool.can_deliver(needed) {
+            tracing::warn!(id = %transaction.id, "DISK FULL");
+            incoming.discard(&self.context.disks).await;
+            return Refusal::disk_full().into();
+        }
         let mut envelope = Envelope::new(
             transaction.id,
             transaction.sender.path,

@@ -103,8 +103,10 @@ impl Session {
                 }
                 Output::Write => {
                     connection.consume(consumed);
-                    let written = connection.write(self.machine.pending()).await?;
-                    self.machine.wrote(written);
+                    let text = self.machine.pending();
+                    connection.queue(text).await?;
+                    let queued = text.len();
+                    self.machine.wrote(queued);
                 }
                 Output::Send(segment) => {
                     connection.consume(consumed);
@@ -118,14 +120,14 @@ impl Session {
                 }
                 Output::StartTls => {
                     connection.consume(consumed);
-                    let identity = self.context.identities.get(&self.service);
-                    let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-                    let config = identity.current(connection.local.ip());
-                    connection.start_tls(config).await?;
+                    self.context.start_tls(self.service, connection).await?;
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close(ending) => return Ok(Some(ending)),
+                Output::Close(ending) => {
+                    connection.flush().await?;
+                    return Ok(Some(ending));
+                }
                 question => {
                     self.answer(question).await;
                     connection.consume(consumed);
@@ -169,8 +171,7 @@ impl Session {
         };
         tokio::select! {
             biased;
-            wait = connection.fill(deadline) => wait,
-            () = stopping.begin() => Wait::Deadline,
+            wait = stopping.or_input(connection, deadline) => wait,
             () = changed => {
                 self.machine.changed();
                 Wait::Deadline

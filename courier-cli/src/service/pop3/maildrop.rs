@@ -1,7 +1,8 @@
 //! The INBOX of an account, as a POP3 session has it.
 
+use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use courier_core::disk;
 use courier_core::message::wire::Content;
@@ -17,13 +18,15 @@ use crate::failure::chain;
 use crate::message_file;
 
 /// The INBOX, and what was done with it.
-#[derive(Debug)]
 pub(super) struct Inbox {
     disks: Disks,
     writer: Writer,
     /// Out only while a task has it.
     maildrop: Option<MailDrop>,
     seen: Vec<u32>,
+    /// The message that was asked for last, and those after it that were read as well.
+    last: u32,
+    ahead: VecDeque<(u32, Content)>,
 }
 
 impl Inbox {
@@ -61,6 +64,8 @@ impl Inbox {
             writer: writer.clone(),
             maildrop: Some(maildrop),
             seen: Vec::new(),
+            last: 0,
+            ahead: VecDeque::new(),
         };
         Ok((inbox, listing))
     }
@@ -70,9 +75,29 @@ impl Inbox {
         &mut self,
         number: MessageNumber,
     ) -> Result<Content, RetrieveError> {
+        let last = std::mem::replace(&mut self.last, number.get());
+        while let Some((ahead, content)) = self.ahead.pop_front() {
+            if ahead == number.get() {
+                return Ok(content);
+            }
+        }
         let maildrop = self.maildrop.as_ref().ok_or(RetrieveError::Unreadable)?;
         let path = maildrop.path(number.get()).ok_or(RetrieveError::Gone)?;
-        match self.read(path).await {
+        // Who asks for one message after the other will ask for the next.
+        let next: Vec<_> = match number.get() == last + 1 {
+            true => (number.get() + 1..).take(AHEAD).collect(),
+            false => Vec::new(),
+        };
+        let next = next
+            .into_iter()
+            .map_while(|number| Some((number, maildrop.path(number)?)));
+        let next: Vec<_> = next.collect();
+        let read = self.disks.call(move || read_on(&path, next)).await;
+        let read = read.map(|(content, ahead)| {
+            self.ahead = ahead;
+            content
+        });
+        match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other.map_err(|error| unreadable(&error)),
         }
@@ -151,7 +176,59 @@ impl Inbox {
     }
 }
 
+/// Reads a message and those that come next, as far as they can be read and are small.
+fn read_on(
+    path: &Path,
+    next: Vec<(u32, PathBuf)>,
+) -> io::Result<(Content, VecDeque<(u32, Content)>)> {
+    let content = message_file::open(path)?;
+    let length = |content: &Content| (**content).as_ref().len();
+    let mut octets = length(&content);
+    let mut ahead = VecDeque::new();
+    for (number, path) in next {
+        if octets >= AHEAD_OCTETS {
+            break;
+        }
+        let Ok(content) = message_file::open(&path) else {
+            break;
+        };
+        octets += length(&content);
+        ahead.push_back((number, content));
+    }
+    Ok((content, ahead))
+}
+
 fn unreadable(error: &io::Error) -> RetrieveError {
     tracing::error!(error = %error, "MESSAGE NOT READ");
     RetrieveError::Unreadable
+}
+
+/// Messages that are read ahead at most.
+const AHEAD: usize = 15;
+/// Nothing more is read ahead when so much was read.
+const AHEAD_OCTETS: usize = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_comes_next_is_read_as_far_as_it_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |number: u32| folder.path().join(number.to_string());
+        for number in [1, 2, 3, 5] {
+            fs::write(path(number), number.to_string()).expect("written");
+        }
+        let next = |numbers: std::ops::Range<u32>| numbers.map(|n| (n, path(n))).collect();
+        let (content, ahead) = read_on(&path(1), next(2..6)).expect("read");
+        assert_eq!((*content).as_ref(), b"1");
+        let numbers: Vec<_> = ahead.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [2, 3], "4 is gone, and 5 is not looked for");
+        assert_eq!((*ahead[1].1).as_ref(), b"3");
+        fs::write(path(2), vec![b'x'; AHEAD_OCTETS]).expect("written");
+        let (_, ahead) = read_on(&path(1), next(2..4)).expect("read");
+        assert_eq!(ahead.len(), 1, "2 is enough");
+        assert!(read_on(&path(4), next(5..6)).is_err());
+    }
 }

@@ -72,29 +72,27 @@ impl Session {
             connection.consume(step.consumed);
             match step.output {
                 Output::Write => {
-                    let written = connection.write(self.machine.pending()).await?;
-                    self.machine.wrote(written);
+                    let text = self.machine.pending();
+                    connection.queue(text).await?;
+                    let queued = text.len();
+                    self.machine.wrote(queued);
                 }
                 Output::Send(segment) => connection.send(segment).await?,
                 Output::Wait { deadline } => {
-                    let wait = tokio::select! {
-                        biased;
-                        wait = connection.fill(deadline) => wait,
-                        () = stopping.begin() => Wait::Deadline,
-                    };
+                    let wait = stopping.or_input(connection, deadline).await;
                     if wait == Wait::Closed {
                         return Ok(None);
                     }
                 }
                 Output::StartTls => {
-                    let identity = self.context.identities.get(&self.service);
-                    let identity = identity.ok_or(io::ErrorKind::Unsupported)?;
-                    let config = identity.current(connection.local.ip());
-                    connection.start_tls(config).await?;
+                    self.context.start_tls(self.service, connection).await?;
                     self.machine.tls_started();
                     self.client.under_tls();
                 }
-                Output::Close(ending) => return Ok(Some(ending)),
+                Output::Close(ending) => {
+                    connection.flush().await?;
+                    return Ok(Some(ending));
+                }
                 Output::Relay => return Ok(None),
                 question => self.answer(question).await,
             }
@@ -178,6 +176,11 @@ impl Session {
     /// Courier's line at the end of a session (pop3.md 4).
     fn log(&self, ended: &io::Result<Option<Ending>>, connection: &Connection) {
         let Some((_, account)) = self.client.account() else {
+            // A QUIT before the login.
+            if let Ok(Some(Ending::Logout)) = ended {
+                let (ip, port) = self.client.place();
+                tracing::info!(%ip, %port, "LOGOUT");
+            }
             return;
         };
         let facts = self.machine.facts();

@@ -1,4 +1,7 @@
 //! What lies in a configuration directory.
+//!
+//! Many sites link files of one configuration to those of another, so symbolic links
+//! are followed here, as Courier does; nobody but the administrator can make one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +10,7 @@ use super::super::file::{ConfigFile, DirectoryRule, Standing};
 use super::super::finding::Findings;
 use super::super::registry::{self, Kind, ShellFile};
 use super::whole;
-use crate::disk::{Disk, DiskErrorKind, FileKind, Op, Outcome, Reply};
+use crate::disk::{Disk, DiskErrorKind, FileKind, Listing, Op, Outcome, Reply};
 use crate::time::Timestamp;
 
 /// The longest file that is read, in octets.
@@ -17,11 +20,19 @@ const MAX_FILE: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Tree {
     path: PathBuf,
-    names: BTreeMap<String, FileKind>,
+    names: BTreeMap<String, Entry>,
     /// A file has one; a directory as many as there are in it.
     contents: BTreeMap<String, Vec<ConfigFile>>,
     /// Files with passwords that everybody may read.
     exposed: Vec<String>,
+}
+
+/// What a name in a directory stands for, links followed.
+#[derive(Debug)]
+struct Entry {
+    kind: FileKind,
+    /// Where it is.
+    path: PathBuf,
 }
 
 impl Tree {
@@ -89,7 +100,7 @@ impl ReadError {
 fn told(kind: &DiskErrorKind) -> String {
     match kind {
         DiskErrorKind::NotRegular => {
-            "it is not a regular file (symbolic links are not followed)".to_owned()
+            "it is not a regular file, or a symbolic link that leads nowhere".to_owned()
         }
         _ => kind.to_string(),
     }
@@ -125,7 +136,19 @@ pub(super) async fn read(
 
 impl Tree {
     fn is_directory(&self, name: &str) -> bool {
-        self.names.get(name) == Some(&FileKind::Directory)
+        self.names
+            .get(name)
+            .is_some_and(|entry| entry.kind == FileKind::Directory)
+    }
+
+    /// Where a name is shown to be, and where it is.
+    fn file_of(&self, name: &str) -> FileOf {
+        let shown = self.path.join(name);
+        let real = match self.names.get(name) {
+            Some(entry) => entry.path.clone(),
+            None => shown.clone(),
+        };
+        FileOf { shown, real }
     }
 
     async fn read_files(&mut self, disk: &Disk, known: &[(String, Kind)], findings: &mut Findings) {
@@ -138,8 +161,8 @@ impl Tree {
             })
             .map(|(name, _)| name)
             .collect();
-        let paths = wanted.iter().map(|name| self.path.join(name)).collect();
-        let files = read_all(disk, paths, findings).await;
+        let files = wanted.iter().map(|name| self.file_of(name)).collect();
+        let files = read_all(disk, files, findings).await;
         for (name, file) in wanted.into_iter().zip(files) {
             if let Some(file) = file {
                 self.contents.insert(name.clone(), vec![file]);
@@ -155,19 +178,32 @@ impl Tree {
     ) {
         let secret = |kind: &Kind| matches!(kind, Kind::Secret | Kind::Rc(_));
         for (name, _) in known.iter().filter(|(_, kind)| secret(kind)) {
-            let path = self.path.join(name);
-            match disk.stat(&path).await {
+            let file = self.file_of(name);
+            match disk.stat(&file.real).await {
                 Ok(meta) if meta.mode & 0o004 != 0 => self.exposed.push(name.clone()),
                 Ok(_) => {}
-                Err(error) => findings.error(&whole(&path), error.kind.to_string()),
+                Err(error) => findings.error(&whole(&file.shown), error.kind.to_string()),
             }
         }
     }
 }
 
+/// A file by two paths: that by which the administrator knows it, and that without
+/// links.
+struct FileOf {
+    shown: PathBuf,
+    real: PathBuf,
+}
+
 /// Reads one file.
 pub(super) async fn read_file(disk: &Disk, path: &Path) -> Result<Vec<u8>, ReadError> {
-    taken(disk.one(read_op(path)).await)
+    match taken(disk.one(read_op(path)).await) {
+        Err(error) if error.is(DiskErrorKind::NotRegular) => match disk.resolve(path).await {
+            Ok(real) => taken(disk.one(read_op(&real)).await),
+            Err(_) => Err(error),
+        },
+        read => read,
+    }
 }
 
 fn read_op(path: &Path) -> Op {
@@ -188,22 +224,22 @@ fn taken(outcome: Outcome) -> Result<Vec<u8>, ReadError> {
 /// Reads files at once; those that cannot be read are reported.
 async fn read_all(
     disk: &Disk,
-    paths: Vec<PathBuf>,
+    files: Vec<FileOf>,
     findings: &mut Findings,
 ) -> Vec<Option<ConfigFile>> {
-    let batch = paths.iter().map(|path| read_op(path)).collect();
+    let batch = files.iter().map(|file| read_op(&file.real)).collect();
     let outcomes = disk.run(batch).await;
-    let mut files = Vec::new();
-    for (path, outcome) in paths.iter().zip(outcomes) {
-        files.push(match taken(outcome) {
-            Ok(octets) => Some(ConfigFile::new(path, octets)),
+    let mut read = Vec::new();
+    for (FileOf { shown, .. }, outcome) in files.iter().zip(outcomes) {
+        read.push(match taken(outcome) {
+            Ok(octets) => Some(ConfigFile::new(shown, octets)),
             Err(error) => {
-                findings.error(&whole(path), format!("the file is not read: {error}"));
+                findings.error(&whole(shown), format!("the file is not read: {error}"));
                 None
             }
         });
     }
-    files
+    read
 }
 
 /// The names in a directory, sorted, and what they stand for.
@@ -212,39 +248,64 @@ async fn names(
     path: &Path,
     if_missing: IfMissing,
     findings: &mut Findings,
-) -> BTreeMap<String, FileKind> {
-    let listing = match disk.list(path).await {
-        Ok(listing) => listing,
-        Err(error) if (error.kind, if_missing) == (DiskErrorKind::NotFound, IfMissing::Empty) => {
+) -> BTreeMap<String, Entry> {
+    let (path_of_it, listing) = match list(disk, path).await {
+        Ok(listed) => listed,
+        Err(kind) if (kind, if_missing) == (DiskErrorKind::NotFound, IfMissing::Empty) => {
             return BTreeMap::new();
         }
-        Err(error) => {
-            let text = format!("the directory is not read: {}", error.kind);
+        Err(kind) => {
+            let text = format!("the directory is not read: {kind}");
             findings.error(&whole(path), text);
             return BTreeMap::new();
         }
     };
     let mut names = BTreeMap::new();
-    let mut unknown = Vec::new();
     for (name, kind) in listing.iter() {
-        match std::str::from_utf8(name) {
-            Ok(name) if kind == FileKind::Unknown => unknown.push(name.to_owned()),
-            Ok(name) => drop(names.insert(name.to_owned(), kind)),
-            Err(_) => findings.note(
-                &whole(path),
-                format!(
-                    "{} is no name of a setting, it is not UTF-8",
-                    String::from_utf8_lossy(name)
-                ),
-            ),
-        }
+        let Ok(name) = std::str::from_utf8(name) else {
+            let name = String::from_utf8_lossy(name);
+            let text = format!("{name} is no name of a setting, it is not UTF-8");
+            findings.note(&whole(path), text);
+            continue;
+        };
+        let path = path_of_it.join(name);
+        names.insert(name.to_owned(), Entry { kind, path });
     }
-    for name in unknown {
-        // If this fails, so will reading the file.
-        let kind = disk.stat(&path.join(&name)).await.map(|meta| meta.kind);
-        names.insert(name, kind.unwrap_or(FileKind::Unknown));
+    for entry in names.values_mut() {
+        look_closer(disk, entry).await;
     }
     names
+}
+
+/// Lists a directory; gives where it is, too.
+async fn list(disk: &Disk, path: &Path) -> Result<(PathBuf, Listing), DiskErrorKind> {
+    match disk.list(path).await {
+        Ok(listing) => Ok((path.to_path_buf(), listing)),
+        // A link, or one to nothing.
+        Err(error) if error.kind == DiskErrorKind::NotRegular => {
+            let real = disk.resolve(path).await.map_err(|_| error.kind)?;
+            let listing = disk.list(&real).await.map_err(|error| error.kind)?;
+            Ok((real, listing))
+        }
+        Err(error) => Err(error.kind),
+    }
+}
+
+/// Finds out what a link leads to, and what it is that a directory does not say. If
+/// this fails, so will reading the file.
+async fn look_closer(disk: &Disk, entry: &mut Entry) {
+    if entry.kind == FileKind::Unknown
+        && let Ok(meta) = disk.stat(&entry.path).await
+    {
+        entry.kind = meta.kind;
+    }
+    if entry.kind == FileKind::Link
+        && let Ok(path) = disk.resolve(&entry.path).await
+    {
+        let kind = disk.stat(&path).await.map(|meta| meta.kind);
+        entry.kind = kind.unwrap_or(FileKind::Unknown);
+        entry.path = path;
+    }
 }
 
 /// The files of a directory that stands for a list, in the order of their names.
@@ -256,13 +317,16 @@ async fn directory(
 ) -> Vec<ConfigFile> {
     let names = names(disk, path, IfMissing::Error, findings).await;
     let mut wanted = Vec::new();
-    for (name, kind) in &names {
-        if *kind == FileKind::Directory {
+    for (name, entry) in &names {
+        if entry.kind == FileKind::Directory {
             continue;
         }
         let file = path.join(name);
         match rule.standing(name) {
-            Standing::Read => wanted.push(file),
+            Standing::Read => wanted.push(FileOf {
+                shown: file,
+                real: entry.path.clone(),
+            }),
             Standing::Skip => {}
             Standing::Refuse => findings.error(
                 &whole(&file),
@@ -270,8 +334,8 @@ async fn directory(
             ),
             Standing::UnlessNewer => {
                 let original = name.strip_suffix(".dist").unwrap_or_default();
-                let original = modified(disk, &path.join(original)).await;
-                if original.is_none() || original <= modified(disk, &file).await {
+                let original = modified(disk, names.get(original)).await;
+                if original.is_none() || original <= modified(disk, Some(entry)).await {
                     findings.error(
                         &whole(&file),
                         "newer than the file it is the model of; look what has changed, and touch that",
@@ -284,6 +348,7 @@ async fn directory(
     files.into_iter().flatten().collect()
 }
 
-async fn modified(disk: &Disk, path: &Path) -> Option<Timestamp> {
-    disk.stat(path).await.ok().map(|meta| meta.modified)
+async fn modified(disk: &Disk, entry: Option<&Entry>) -> Option<Timestamp> {
+    let meta = disk.stat(&entry?.path).await;
+    meta.ok().map(|meta| meta.modified)
 }

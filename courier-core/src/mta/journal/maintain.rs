@@ -57,7 +57,7 @@ impl Journal {
         self.segments.reclaim(self.durable_tail);
         let kept = self.options.spare.max(READY);
         while self.segments.free.len() > kept {
-            let surplus = self.segments.free.pop();
+            let surplus = self.segments.take_shortest();
             self.segments
                 .discarded
                 .extend(surplus.map(|segment| segment.path));

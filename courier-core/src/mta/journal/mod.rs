@@ -107,8 +107,8 @@ impl fmt::Display for MessageId {
 /// How a journal is kept.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Length of new segments in octets: a multiple of 4096, at least 16 KiB and at
-    /// most 1 GiB.
+    /// Length of segments in octets: a multiple of 4096, at least 16 KiB and at most
+    /// 1 GiB. A young journal begins with shorter ones, of 4 MiB.
     pub segment: u64,
     /// The longest content that goes into the log, in octets; see [`Content::Large`].
     /// What does not fit in a segment is refused in any case.
@@ -121,6 +121,13 @@ pub struct Options {
     pub process: u32,
     /// How long another process's lock is waited for.
     pub patience: Millis,
+}
+
+impl Options {
+    /// Length of a young journal's segments.
+    fn shortest(&self) -> u64 {
+        self.segment.min(4 << 20)
+    }
 }
 
 impl Default for Options {

@@ -210,8 +210,8 @@ impl Journal {
         }
     }
 
-    /// Octets of records that fit in a segment as one batch.
+    /// Octets of records that fit in any segment as one batch.
     fn room_of_a_segment(&self) -> u64 {
-        (self.options.segment).saturating_sub(BLOCK + RESERVED + commit_length())
+        (self.options.shortest()).saturating_sub(BLOCK + RESERVED + commit_length())
     }
 }

@@ -220,6 +220,13 @@ impl Segments {
         }
     }
 
+    /// The shortest free segment, which is least worth keeping.
+    pub(super) fn take_shortest(&mut self) -> Option<Segment> {
+        let lengths = self.free.iter().map(|segment| segment.length);
+        let (at, _) = lengths.enumerate().min_by_key(|&(_, length)| length)?;
+        Some(self.free.swap_remove(at))
+    }
+
     /// A name that no file has.
     pub(super) fn fresh_path(&mut self, directory: &Path) -> PathBuf {
         self.last_number += 1;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::checksum::Checksum;
 use super::record::HEADER;
-use super::segment::{Health, Segment};
+use super::segment::{BLOCK, Health, Segment};
 use super::{Active, Journal};
 use crate::disk::{Disk, DiskError, DiskErrorKind, Durability, Op};
 
@@ -50,10 +50,19 @@ impl Journal {
         Ok(())
     }
 
+    /// Length of the next segment: a young journal is small, and grows with what goes
+    /// through it.
+    fn next_length(&self) -> u64 {
+        let log = self.segments.log.values();
+        let lengths = log.chain(&self.segments.free).map(|segment| segment.length);
+        let all = lengths.sum::<u64>() / BLOCK * BLOCK;
+        all.clamp(self.options.shortest(), self.options.segment)
+    }
+
     /// Makes a new segment, durable and zeroed.
     pub(super) async fn allocate(&mut self, disk: &Disk) -> Result<Segment, DiskError> {
         let path = self.segments.fresh_path(&self.directories.segments);
-        let (length, mode) = (self.options.segment, MODE);
+        let (length, mode) = (self.next_length(), MODE);
         let segment = Segment::new(&path, length);
         disk.one(Op::Allocate { path, length, mode }).await?;
         let synced = disk

@@ -74,7 +74,8 @@ impl Survey {
         options: &Options,
     ) -> Result<(), OpenError> {
         let mut segment = Segment::new(path, meta.length);
-        if meta.length != options.segment {
+        let usable = options.shortest()..=options.segment;
+        if !usable.contains(&meta.length) || !meta.length.is_multiple_of(BLOCK) {
             segment.health = Health::Closed;
         }
         match FirstBlock::parse(block) {

@@ -44,6 +44,7 @@ impl MemDisk {
                 let (inode, node) = self.cached.existing(path)?;
                 Ok((Reply::Meta(node.meta(inode)), Flush::Nothing))
             }
+            Op::Resolve(path) => Ok((Reply::Path(self.cached.resolve(path)?), Flush::Nothing)),
             Op::Read { path, range } => self.read(path, range),
             Op::Truncate { path, length } => self.truncate(path, *length),
             Op::SetModified { path, time } => {

@@ -225,8 +225,26 @@ fn what_was_planted_is_durable_and_hostile_files_are_refused() {
     assert_eq!(read("/mail/link"), Err(DiskErrorKind::NotRegular));
     assert_eq!(read("/loop/real"), Err(DiskErrorKind::NotRegular));
     assert_eq!(disk.meta("/mail/link").unwrap().kind, FileKind::Link);
+    disk.plant_link("/mail/second", "./link");
+    disk.plant_link("/mail/dangling", "none");
+    let mut leads = |path: &str| match disk.carry_out(&Op::Resolve(path.into())) {
+        Ok(Reply::Path(path)) => Ok(path.to_string_lossy().into_owned()),
+        Ok(reply) => panic!("{reply:?}"),
+        Err(error) => Err(error.kind),
+    };
+    for path in [
+        "/mail/real",
+        "/mail/link",
+        "/alias/second",
+        "/alias/../alias/link",
+    ] {
+        assert_eq!(leads(path), Ok("/mail/real".to_owned()), "{path}");
+    }
+    assert_eq!(leads("/alias"), Ok("/mail".to_owned()));
+    assert_eq!(leads("/mail/dangling"), Err(DiskErrorKind::NotFound));
+    assert_eq!(leads("/loop"), Err(DiskErrorKind::NotRegular));
     disk.carry_out(&Op::Unlink("/mail/link".into())).unwrap();
-    assert_eq!(disk.names("/mail"), ["fifo", "real"]);
+    assert_eq!(disk.names("/mail"), ["dangling", "fifo", "real", "second"]);
 }
 
 #[test]

@@ -46,6 +46,13 @@ pub(super) struct Place {
     pub(super) inode: Option<Inode>,
 }
 
+/// What becomes of a link in the last component of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastLink {
+    Kept,
+    Followed,
+}
+
 /// One change of one directory entry: what the name stands for afterwards.
 #[derive(Debug, Clone)]
 pub(super) struct Edit {
@@ -98,6 +105,22 @@ impl Tree {
 
     /// Finds where a path leads. A link in the last component is not followed.
     pub(super) fn find(&self, path: &Path) -> Result<Place, DiskErrorKind> {
+        let mut walk = self.way(path, LastLink::Kept)?;
+        walk.pop().ok_or(DiskErrorKind::NotFound)
+    }
+
+    /// The path without links and dots to what a path leads to.
+    pub(super) fn resolve(&self, path: &Path) -> Result<PathBuf, DiskErrorKind> {
+        let walk = self.way(path, LastLink::Followed)?;
+        if walk.last().is_none_or(|place| place.inode.is_none()) {
+            return Err(DiskErrorKind::NotFound);
+        }
+        let names = walk.iter().map(|place| OsStr::from_bytes(&place.name));
+        Ok(names.collect())
+    }
+
+    /// The entries on the way of a path, from the root on.
+    fn way(&self, path: &Path, last: LastLink) -> Result<Vec<Place>, DiskErrorKind> {
         let mut walk = vec![Place {
             directory: ROOT,
             name: Name::from(&b"/"[..]),
@@ -106,12 +129,17 @@ impl Tree {
         let mut links = LINKS_FOLLOWED;
         let mut steps: Vec<Vec<u8>> = Vec::new();
         push_components(&mut steps, path)?;
-        while let Some(step) = steps.pop() {
+        loop {
+            let step = steps.pop();
+            let follows = last == LastLink::Followed && self.is_link(walk.last());
+            if step.is_none() && !follows {
+                return Ok(walk);
+            }
             let here = walk.last().and_then(|place| place.inode);
             let here = here.ok_or(DiskErrorKind::NotFound)?;
             let node = self.node(here).ok_or(DiskErrorKind::NotFound)?;
-            match &node.contents {
-                Contents::Directory(entries) => match step.as_slice() {
+            match (&node.contents, step) {
+                (Contents::Directory(entries), Some(step)) => match step.as_slice() {
                     b"/" => walk.truncate(1),
                     b".." => walk.truncate((walk.len() - 1).max(1)),
                     name => walk.push(Place {
@@ -120,16 +148,20 @@ impl Tree {
                         inode: entries.get(name).copied(),
                     }),
                 },
-                Contents::Link(target) => {
+                (Contents::Link(target), step) => {
                     links = links.checked_sub(1).ok_or(DiskErrorKind::NotRegular)?;
-                    steps.push(step);
+                    steps.extend(step);
                     push_components(&mut steps, target)?;
                     walk.pop();
                 }
-                Contents::File(_) | Contents::Other => return Err(DiskErrorKind::NotADirectory),
+                _ => return Err(DiskErrorKind::NotADirectory),
             }
         }
-        walk.pop().ok_or(DiskErrorKind::NotFound)
+    }
+
+    fn is_link(&self, place: Option<&Place>) -> bool {
+        let node = place.and_then(|place| self.node(place.inode?));
+        node.is_some_and(|node| matches!(node.contents, Contents::Link(_)))
     }
 
     /// The node a path leads to.

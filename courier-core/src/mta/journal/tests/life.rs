@@ -545,3 +545,37 @@ fn reading_the_log_never_holds_more_than_a_part_of_it() {
     assert_eq!(journal.messages().count(), count as usize);
     assert!(size_of::<Message>() <= 96, "{}", size_of::<Message>());
 }
+
+#[test]
+fn a_young_journal_is_small_and_grows_with_its_mail() {
+    let mut disk = MemDisk::new();
+    let options = Options {
+        segment: 16 << 20,
+        ..options()
+    };
+    let open = |disk: &mut MemDisk| {
+        let options = options.clone();
+        let open =
+            disk::task(|disk| async move { Journal::open(&disk, "/spool".into(), options).await });
+        disk.run(open).unwrap().0
+    };
+    let lengths = |disk: &MemDisk| {
+        let names = disk.names("/spool/segments");
+        let length = |name: &String| disk.meta(format!("/spool/segments/{name}")).unwrap().length;
+        names.iter().map(length).collect::<Vec<u64>>()
+    };
+    let mut journal = open(&mut disk);
+    settle_down(&mut disk, &mut journal);
+    assert_eq!(lengths(&disk), [4 << 20, 4 << 20]);
+    for number in 0..3000 {
+        let mail = mail(number, 8000, 1);
+        assert!(append(&mut disk, &mut journal, vec![mail])[0].is_ok());
+        settle_down(&mut disk, &mut journal);
+    }
+    assert_eq!(lengths(&disk).iter().max(), Some(&(16 << 20)));
+    // Segments of every length are found again.
+    drop(journal);
+    disk.release_locks();
+    let journal = open(&mut disk);
+    assert_eq!(ids(&journal).len(), 3000);
+}
