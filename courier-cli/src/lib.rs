@@ -21,6 +21,7 @@ pub mod message_file;
 pub mod net;
 pub mod notify;
 pub mod pool;
+pub mod program;
 pub mod random;
 pub mod root;
 pub mod routing;
