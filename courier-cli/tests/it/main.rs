@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod deliverquota;
 mod demo;
 mod full_disk;
 mod harness;
