@@ -19,4 +19,6 @@ mod killed_accounts;
 mod killed_imap;
 mod lifecycle;
 mod pop3;
+mod quota;
 mod received;
+mod trash;

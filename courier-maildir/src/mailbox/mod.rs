@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use courier_core::disk::DiskError;
 
 pub use append::{Appended, Copied, NewMessage, append, copy, move_to};
-pub use expunge::{Expunge, expunge};
+pub use expunge::{Expunge, expunge, expunge_to};
 pub use finding::Finding;
 pub(crate) use found::Found;
 pub use locate::locate;

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn sizes_are_told_by_names() {
-        let size = |name: &str| super::size(name.as_bytes());
+        let size = |name: &str| size(name.as_bytes());
         assert_eq!(size("x,S=500,S=7:2,S"), Some(7));
         assert_eq!(size("x,S=500,W=510"), Some(500));
         assert_eq!(size("x,S=:2,"), Some(0));

@@ -32,7 +32,7 @@ mod warning;
 pub use amount::Amount;
 pub use check::{Account, Checked, Verdict, check, release};
 pub use counted::{TRASH, is_exempt};
-pub(crate) use counted::{counts, is_counted};
+pub(crate) use counted::{counts, is_counted, size};
 pub use delivery::{Admitted, Metered, Target, admit, deliver, deliver_counted, deliver_known};
 pub use file::{End, FILE, LIMIT, SizeFile, Trust, print, record};
 pub(crate) use meter::{Charge, Meter, is_shared, renew, weigh};

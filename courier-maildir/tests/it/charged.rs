@@ -11,8 +11,8 @@ use courier_maildir::delivery::{Absent, Attempt, Delivered, Delivery, DeliveryEr
 use courier_maildir::flags::Flags;
 use courier_maildir::folder::{self, FolderName, FolderPath};
 use courier_maildir::mailbox::{
-    Access, Expunge, FlagChange, How, MailboxError, NewMessage, append, copy, expunge, move_to,
-    open, store,
+    Access, Expunge, FlagChange, How, MailboxError, NewMessage, append, copy, expunge, expunge_to,
+    move_to, open, store,
 };
 use courier_maildir::name::{HostName, Maker, Sizes, UniqueName};
 use courier_maildir::quota::{self, Amount, Metered, QuotaSpec, SizeFile, Warning};
@@ -514,4 +514,65 @@ fn quota_written() -> courier_maildir::delivery::Written {
         },
         tmp: "/m/tmp/x".into(),
     }
+}
+
+/// Two messages are marked and go to the trash.
+fn trashing(promises: Promises<()>) -> DiskTask<'static, Result<(), MailboxError>> {
+    disk::task(|disk| async move {
+        let writer = writer_at(MemDisk::new().now());
+        let mut here = open(&disk, &inbox(), Access::ReadWrite, &writer).await?;
+        let trash = FolderPath::new(M, ".Trash");
+        let numbers = uids(&[1, 3]);
+        let which = Expunge::Each(&numbers);
+        expunge_to(&disk, &mut here, which, &trash, &writer).await?;
+        promises.make(());
+        Ok(())
+    })
+}
+
+#[test]
+fn on_its_way_to_the_trash_no_message_is_lost() {
+    let keys = |disk: &MemDisk| {
+        let directories = ["/m/cur", "/m/.Trash/cur"].into_iter();
+        let names = directories.flat_map(|directory| disk.names(directory));
+        let keys = names.map(|name| name.split(['.', ':', ',']).next().map(str::to_owned));
+        keys.flatten().collect::<std::collections::BTreeSet<_>>()
+    };
+    let check = |disk: &mut MemDisk, promised: bool| {
+        assert_eq!(keys(disk).len(), 3, "{}", disk.show());
+        assert!(!promised || disk.names("/m/cur").len() == 1);
+        let there = i64::try_from(disk.names("/m/cur").len()).expect("few");
+        let expected = Amount {
+            octets: 4 * there,
+            messages: there,
+        };
+        assert_eq!(counted(disk), expected);
+    };
+    crash_everywhere(&start("100S"), trashing, |disk, promises| {
+        check(disk, !promises.is_empty());
+    });
+    fail_everywhere(&start("100S"), trashing, |disk, _, promises| {
+        check(disk, !promises.is_empty());
+    });
+    let mut disk = start("100S");
+    disk.run(trashing(Promises::new())).expect("moved");
+    assert_eq!(exact(&mut disk), (4, 1));
+    // A trash of another name is charged.
+    let mut disk = start("100S");
+    let writer = writer(&disk);
+    let mut here = open_with(&mut disk, Access::ReadWrite);
+    run(&mut disk, |disk| async move {
+        let trash = FolderPath::new(M, ".Papierkorb");
+        expunge_to(
+            &disk,
+            &mut here,
+            Expunge::Each(&uids(&[1])),
+            &trash,
+            &writer,
+        )
+        .await
+    })
+    .expect("moved");
+    assert_eq!(exact(&mut disk), (12, 3));
+    assert_eq!(disk.names("/m/.Papierkorb").len(), 4);
 }
