@@ -12,6 +12,7 @@ pub mod imap;
 pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
+pub mod maildirsize;
 pub mod mime;
 pub mod pop3;
 pub mod replay;
@@ -22,7 +23,7 @@ pub mod uid_list;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("address", address::run),
     ("config", config::run),
     ("header_list", header_list::run),
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 11] = [
     ("imap_session", imap_session::run),
     ("journal", journal::run),
     ("maildir_name", maildir_name::run),
+    ("maildirsize", maildirsize::run),
     ("mime", mime::run),
     ("pop3", pop3::run),
     ("smtp", smtp::run),

@@ -148,8 +148,8 @@ fn deliver(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Target::find(&disk, run.directory, quota).await
     }));
     match known_size() {
-        Some(octets) => run.from_file(target, octets),
-        None => run.from_pipe(target),
+        Some(octets) => run.deliver_file(target, octets),
+        None => run.deliver_pipe(target),
     }
 }
 
@@ -183,7 +183,7 @@ impl Run<'_> {
         made.map_err(|error| Failure::of(Status::TryLater, &error))
     }
 
-    fn from_file(&self, target: Target, octets: u64) -> Result<ExitCode, Failure> {
+    fn deliver_file(&self, target: Target, octets: u64) -> Result<ExitCode, Failure> {
         let (warning, writer) = (self.warning.as_ref(), &self.writer);
         let folder = target.folder.clone();
         let admitted = self.run(disk::task(|disk| async move {
@@ -199,7 +199,7 @@ impl Run<'_> {
         self.run(delivered).map(|_| ExitCode::SUCCESS)
     }
 
-    fn from_pipe(&self, target: Target) -> Result<ExitCode, Failure> {
+    fn deliver_pipe(&self, target: Target) -> Result<ExitCode, Failure> {
         let (warning, writer) = (self.warning.as_ref(), &self.writer);
         let written = self.store(&target.folder)?;
         let delivered = disk::task(|disk| async move {

@@ -42,12 +42,10 @@ pub(crate) fn size(name: &[u8]) -> Option<u64> {
     let end = memchr::memchr(b':', name).unwrap_or(name.len());
     let base = name.get(..end)?;
     let at = memchr::memmem::rfind(base, b",S=")?;
-    let mut digits = base.get(at + 3..)?.iter();
-    let digits = digits
-        .by_ref()
-        .map_while(|octet| char::from(*octet).to_digit(10));
-    digits.fold(Some(0_u64), |sum, digit| {
-        sum?.checked_mul(10)?.checked_add(u64::from(digit))
+    let digits = base.get(at + 3..)?.iter();
+    let mut digits = digits.map_while(|octet| char::from(*octet).to_digit(10));
+    digits.try_fold(0_u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
 

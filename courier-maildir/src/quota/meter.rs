@@ -10,6 +10,7 @@ use super::recount::{measure, recount_at_rest};
 use super::{Account, Amount, FILE, Trust, Verdict, check, release};
 use crate::folder::FolderPath;
 use crate::mailbox::MailboxError;
+use crate::tree::BATCH;
 use crate::writer::Writer;
 
 /// The quota that the mail of a folder counts for.
@@ -82,14 +83,22 @@ pub(crate) async fn weigh(
     disk: &Disk,
     messages: &[(&[u8], PathBuf)],
 ) -> Result<Vec<Amount>, DiskError> {
-    let mut weights = Vec::with_capacity(messages.len());
-    for (name, path) in messages {
-        weights.push(match counted::size(name) {
-            Some(size) => Amount::message(size),
-            None => measure(disk, std::slice::from_ref(path)).await?,
-        });
+    let told = messages.iter().map(|(name, _)| counted::size(name));
+    let mut weights: Vec<Option<Amount>> = told.map(|size| size.map(Amount::message)).collect();
+    let untold = weights.iter().zip(messages);
+    let untold = untold.filter(|(weight, _)| weight.is_none());
+    let untold: Vec<PathBuf> = untold.map(|(_, (_, path))| path.clone()).collect();
+    let mut measured = Vec::with_capacity(untold.len());
+    for paths in untold.chunks(BATCH) {
+        measured.extend(measure(disk, paths).await?);
     }
-    Ok(weights)
+    let mut measured = measured.into_iter();
+    for weight in &mut weights {
+        if weight.is_none() {
+            *weight = measured.next();
+        }
+    }
+    Ok(weights.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// Counts a maildir anew, if it has a quota, after folders came or went at once. What the

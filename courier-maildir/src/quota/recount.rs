@@ -138,23 +138,23 @@ impl Count {
             }
         }
         for paths in untold.chunks(BATCH) {
-            self.total += measure(disk, paths).await?;
+            self.total += measure(disk, paths).await?.into_iter().sum();
         }
         Ok(())
     }
 }
 
-/// What files hold whose names do not say it. Those that are gone count nothing.
-pub(super) async fn measure(disk: &Disk, paths: &[PathBuf]) -> Result<Amount, DiskError> {
-    let mut total = Amount::NONE;
+/// What each file holds whose name does not say it. Those that are gone hold nothing.
+pub(super) async fn measure(disk: &Disk, paths: &[PathBuf]) -> Result<Vec<Amount>, DiskError> {
+    let mut amounts = Vec::with_capacity(paths.len());
     let stats = paths.iter().map(|path| Op::Stat(path.clone()));
     for (path, stat) in paths.iter().zip(disk.run(stats.collect()).await) {
-        total += match stat {
+        amounts.push(match stat {
             Ok(Reply::Meta(meta)) if meta.kind == FileKind::Link => linked(disk, path).await,
             outcome => size(outcome)?,
-        };
+        });
     }
-    Ok(total)
+    Ok(amounts)
 }
 
 /// Courier counts what a link leads to.
