@@ -104,6 +104,7 @@ pub mod name;
 pub mod pop3;
 mod replace;
 mod scan;
+pub mod shared;
 pub mod subscription;
 pub mod tree;
 pub mod uid_list;
