@@ -74,6 +74,7 @@
 //! | `RFC822.SIZE` that no name tells | [`mailbox::measure`] |
 //! | `LIST`, any mailbox name | [`folder::list`], [`folder::locate`] |
 //! | `CREATE`, `DELETE`, `RENAME` | [`folder::create`], [`folder::delete`], [`folder::rename`] |
+//! | `GETACL`, `MYRIGHTS`, `SETACL`, `DELETEACL` | [`acl::read`], [`acl::change`]; at login [`acl::reset`] |
 //! | `SUBSCRIBE`, `LSUB` | [`subscription::change`], [`subscription::load`] |
 //! | POP3 login, `RETR`, `QUIT` | [`pop3::open`], [`pop3::find`], [`pop3::mark_seen`], [`pop3::remove`] |
 //! | a new account | [`folder::create_maildir`] |
@@ -91,6 +92,7 @@
 //! every operation.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod content;
 pub mod delivery;
 pub mod flags;
