@@ -75,12 +75,12 @@ fn run(arguments: &[OsString]) -> Result<ExitCode, Failure> {
             print(&text)
         }
         [b"-set", _, folder, identifier, rights, ..] => {
-            let identifier = Identifier::parse(identifier).map_err(failure)?;
+            let identifier = Identifier::parse(identifier)?;
             let (sign, letters) = match rights {
                 [sign @ (b'+' | b'-'), letters @ ..] => (Some(*sign), letters),
                 letters => (None, *letters),
             };
-            let rights = Rights::parse(letters).map_err(failure)?;
+            let rights = Rights::parse(letters)?;
             maildir.change(folder, |list| {
                 let old = list.get(&identifier).unwrap_or_default();
                 let new = match sign {
@@ -120,8 +120,10 @@ fn print(text: &[u8]) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn failure(error: AclError) -> Failure {
-    Failure::of(Status::No, &error)
+impl From<AclError> for Failure {
+    fn from(error: AclError) -> Self {
+        Self::of(Status::No, &error)
+    }
 }
 
 struct Maildir<'a> {
@@ -146,7 +148,7 @@ impl Maildir<'_> {
         let (folder, writer) = (Self::folder(folder)?, writer(MODE));
         let task =
             disk::task(|disk| async move { acl::read(&disk, self.path, &folder, &writer).await });
-        StdDisk::new(1).run(task).map_err(failure)
+        Ok(StdDisk::new(1).run(task)?)
     }
 
     fn change(
@@ -162,7 +164,7 @@ impl Maildir<'_> {
             };
             acl::change(&disk, self.path, &folder, None, edit, &writer).await
         });
-        StdDisk::new(1).run(task).map_err(failure)?;
+        StdDisk::new(1).run(task)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -172,7 +174,7 @@ impl Maildir<'_> {
         match StdDisk::new(1).run(task) {
             // Courier: where there is no maildir, there is nothing to forget.
             Err(AclError::Disk(error)) if error.kind == disk::DiskErrorKind::NotFound => Ok(()),
-            reset => reset.map_err(failure),
+            reset => Ok(reset?),
         }
     }
 }

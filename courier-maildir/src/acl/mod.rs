@@ -10,6 +10,7 @@
 //!
 //! let mut list = AccessList::parse(b"owner aceilrstwx\nanyone lr\n-user=eve r\n");
 //! list.set(Identifier::parse(b"group=staff")?, Rights::parse(b"lrsw")?);
+//! list.administer();
 //! assert!(list.check(None).is_ok());
 //! let rights = |user| list.compute(&member(user, "ann@example.com", ["staff"])).to_string();
 //! assert_eq!(rights("bob@example.com"), "lrsw");

@@ -17,7 +17,8 @@ use crate::writer::Writer;
 /// the INBOX is not. In a maildir that we may not write to, nothing is written down.
 ///
 /// # Errors
-/// When a list is there and cannot be read: a file that is none grants no rights.
+/// When a list is there and cannot be read: a file that is none grants no rights. When
+/// one that would be inherited does not pass [`AccessList::check`].
 pub async fn read(
     disk: &Disk,
     maildir: &Path,
@@ -39,6 +40,8 @@ pub async fn read(
         }
     };
     for (name, place) in without.into_iter().rev() {
+        // Courier: a list that nobody could have written is not inherited either.
+        list.check(None)?;
         list = match place.freeze(disk, maildir, &name, &list, writer).await {
             Ok(()) => list,
             // Another session was faster, perhaps with a list of its own.
@@ -483,16 +486,16 @@ mod tests {
         let changed = format!("{DEFAULT}user=x l\n");
         let reading = told(|now| reading("INBOX.a.b.c", now));
         let setting = told(|now| setting("INBOX.a.b.c", "user=x", "l", now));
-        crash_everywhere(&start(), &reading, |disk, p| {
+        crash_everywhere(&start(), reading, |disk, p| {
             check(disk, !p.is_empty(), DEFAULT)
         });
-        fail_everywhere(&start(), &reading, |disk, _, p| {
+        fail_everywhere(&start(), reading, |disk, _, p| {
             check(disk, !p.is_empty(), DEFAULT)
         });
-        crash_everywhere(&start(), &setting, |disk, p| {
+        crash_everywhere(&start(), setting, |disk, p| {
             check(disk, !p.is_empty(), &changed)
         });
-        fail_everywhere(&start(), &setting, |disk, _, p| {
+        fail_everywhere(&start(), setting, |disk, _, p| {
             check(disk, !p.is_empty(), &changed)
         });
     }
