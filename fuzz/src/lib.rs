@@ -5,6 +5,7 @@
 //! (`fuzz/corpus/NAME`) and over seeded random inputs; `cargo +nightly fuzz run
 //! NAME` searches for more.
 
+pub mod access;
 pub mod address;
 pub mod config;
 pub mod header_list;
@@ -22,7 +23,8 @@ pub mod uid_list;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
+    ("access", access::run),
     ("address", address::run),
     ("config", config::run),
     ("header_list", header_list::run),
