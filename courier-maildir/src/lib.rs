@@ -75,6 +75,8 @@
 //! | `LIST`, any mailbox name | [`folder::list`], [`folder::locate`] |
 //! | `CREATE`, `DELETE`, `RENAME` | [`folder::create`], [`folder::delete`], [`folder::rename`] |
 //! | `GETACL`, `MYRIGHTS`, `SETACL`, `DELETEACL` | [`acl::read`], [`acl::change`]; at login [`acl::reset`] |
+//! | folders of others by `#shared.` | [`shared::find`], [`shared::list`] |
+//! | folders of others by `shared.` | [`shared::mirror::subscribe`], [`shared::mirror::unsubscribe`], [`shared::mirror::sync`], [`shared::mirror::expunge`] |
 //! | `SUBSCRIBE`, `LSUB` | [`subscription::change`], [`subscription::load`] |
 //! | POP3 login, `RETR`, `QUIT` | [`pop3::open`], [`pop3::find`], [`pop3::mark_seen`], [`pop3::remove`] |
 //! | a new account | [`folder::create_maildir`] |

@@ -20,3 +20,4 @@ mod lifecycle;
 mod maildiracl;
 mod pop3;
 mod received;
+mod shared;
