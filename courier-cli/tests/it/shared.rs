@@ -9,9 +9,12 @@ use std::process::{Command, Stdio};
 use courier_cli::disk::StdDisk;
 use courier_core::disk;
 use courier_core::time::Timestamp;
+use courier_maildir::acl::member;
 use courier_maildir::name::HostName;
+use courier_maildir::shared::index::Names;
 use courier_maildir::shared::mirror::{self, Mirror, Synced};
 use courier_maildir::shared::table::Table;
+use courier_maildir::shared::{self, Shared};
 use courier_maildir::writer::Writer;
 
 const IMAPD: &str = "/opt/courier-imap/usr/bin/imapd";
@@ -26,6 +29,10 @@ fn imapd_is_installed() -> bool {
 
 /// What imapd answers in a home with the maildir `Maildir`, for a user who is logged in.
 fn imap(home: &Path, commands: &[&str]) -> String {
+    imap_with(home, &[], commands)
+}
+
+fn imap_with(home: &Path, settings: &[(&str, &str)], commands: &[&str]) -> String {
     let mut imapd = Command::new(IMAPD)
         .arg("Maildir")
         .current_dir(home)
@@ -35,6 +42,7 @@ fn imap(home: &Path, commands: &[&str]) -> String {
         .env("IMAP_CAPABILITY", "IMAP4rev1 ACL")
         .env("IMAP_ACL", "1")
         .env("PREAUTH", "1")
+        .envs(settings.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -186,4 +194,76 @@ fn imapd_and_we_keep_the_same_mirror() {
     let synced = sync(&home);
     assert_eq!((synced.added, synced.removed), (2, 0));
     assert_eq!(sync(&home).added, 0);
+}
+
+#[test]
+fn imapd_and_we_see_the_same_folders_of_others() {
+    if !imapd_is_installed() {
+        return;
+    }
+    let top = tempfile::tempdir().expect("a directory");
+    let top = top.path();
+    for user in ["ann", "bob", "carl", "dora"] {
+        for folder in ["", ".a.b", ".c"] {
+            maildir(&top.join(user).join("Maildir").join(folder));
+        }
+    }
+    for line in [
+        "-set ann/Maildir INBOX anyone lr",
+        "-set bob/Maildir INBOX anyone lr",
+        "-set bob/Maildir INBOX.a.b user=ann@example.com lrs",
+        "-set bob/Maildir INBOX.c -user=ann@example.com l",
+        "-set carl/Maildir INBOX.a.b user=ann@example.com lr",
+        "-set carl/Maildir INBOX.c user=eve lr",
+        "-set dora/Maildir INBOX.c group=staff lrw",
+    ] {
+        maildiracl(top, line);
+    }
+    let home = |user: &str| top.join(user).display().to_string();
+    let index = format!(
+        "# all\nann\t1\t1\t{}\nsales\t*\tindexsales\ncarl.x\t1\t1\t{}\t./Maildir\nno\t0\t0\t/\nx\t1\n\
+         gone\t1\t1\t/none\n",
+        home("ann"),
+        home("carl"),
+    );
+    let group = format!(
+        "b/\\b\t1\t1\t{}\ndora\t1\t1\t{}\n",
+        home("bob"),
+        home("dora")
+    );
+    fs::write(top.join("index"), index).expect("written");
+    fs::write(top.join("indexsales"), group).expect("written");
+    for names in [Names::Blanks, Names::Escapes] {
+        let shared = Shared {
+            index: top.join("index"),
+            names,
+        };
+        let (own, writer) = (top.join("ann/Maildir"), writer());
+        let task = disk::task(|disk| async move {
+            let me = |owner: &str| member("ann@example.com", owner, ["staff"]);
+            shared::list(&disk, &shared, &own, me, &writer).await
+        });
+        let listed = StdDisk::new(1).run(task).expect("listed");
+        let ours: Vec<_> = listed
+            .iter()
+            .map(|visible| visible.name.replace('\\', "\\\\"))
+            .collect();
+        let file = top.join("index").display().to_string();
+        let mut settings = vec![
+            ("IMAP_SHAREDINDEXFILE", file.as_str()),
+            ("OPTIONS", "group=staff"),
+        ];
+        if names == Names::Escapes {
+            settings.push(("IMAP_SHAREDMUNGENAMES", "1"));
+        }
+        let told = imap_with(&top.join("ann"), &settings, &["LIST \"\" #shared.*"]);
+        let mut theirs: Vec<_> = (told.lines())
+            .filter(|line| line.starts_with("* LIST") && !line.contains("\\Noselect"))
+            .filter_map(|line| line.trim_end().split("\"#shared.").nth(1))
+            .map(|name| name.trim_end_matches('"').to_owned())
+            .collect();
+        theirs.sort();
+        assert_eq!(ours, theirs, "{told}");
+        assert!(ours.len() >= 4, "{ours:?}");
+    }
 }

@@ -48,16 +48,18 @@ impl fmt::Debug for Identifier {
     }
 }
 
-/// The identifiers of an account before a folder of `owner`: `user=`, `owner` if it is
-/// the same, and its groups.
+/// The identifiers of an account before a folder: `user=`, `owner` if that is what
+/// `owner`, the identifier of the folder's owner, says, and its groups.
 pub fn member<'a>(
     account: &str,
     owner: &str,
     groups: impl IntoIterator<Item = &'a str>,
 ) -> Vec<Vec<u8>> {
-    let mut all = vec![format!("user={account}").into_bytes()];
-    if account == owner {
-        all.push(b"owner".to_vec());
+    let user = format!("user={account}");
+    let is_owner = user == owner;
+    let mut all = vec![user.into_bytes()];
+    if is_owner {
+        all.push(OWNER.to_vec());
     }
     let groups = groups.into_iter();
     all.extend(groups.map(|group| format!("group={group}").into_bytes()));

@@ -12,7 +12,7 @@
 //! list.set(Identifier::parse(b"group=staff")?, Rights::parse(b"lrsw")?);
 //! list.administer();
 //! assert!(list.check(None).is_ok());
-//! let rights = |user| list.compute(&member(user, "ann@example.com", ["staff"])).to_string();
+//! let rights = |user| list.compute(&member(user, "user=ann@example.com", ["staff"])).to_string();
 //! assert_eq!(rights("bob@example.com"), "lrsw");
 //! assert_eq!(rights("eve"), "lsw");
 //! assert_eq!(rights("ann@example.com"), "aceilrstwx");
