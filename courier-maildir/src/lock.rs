@@ -46,6 +46,8 @@ pub(crate) struct Lock {
     inode: u64,
     /// Somebody else held it when we came: what that one wrote may not be synced.
     pub(crate) contested: bool,
+    /// That one never gave it back: what it wrote may be half done.
+    pub(crate) abandoned: bool,
 }
 
 impl Lock {
@@ -61,18 +63,25 @@ impl Lock {
         patience: Millis,
     ) -> Result<Self, LockError> {
         let path = tmp.join(name);
-        let (mut waited, mut pause, mut contested) = (Millis(0), SHORTEST_PAUSE, false);
+        let (mut waited, mut pause) = (Millis(0), SHORTEST_PAUSE);
+        let (mut contested, mut abandoned) = (false, false);
         loop {
             if let Some(inode) = attempt(disk, tmp, &path, writer).await? {
                 return Ok(Self {
                     path,
                     inode,
                     contested,
+                    abandoned,
                 });
             }
             contested = true;
-            if break_stale(disk, tmp, &path, writer, waited).await? {
-                continue;
+            match break_stale(disk, tmp, &path, writer, waited).await? {
+                Broken::No => {}
+                Broken::Gone => continue,
+                Broken::Yes => {
+                    abandoned = true;
+                    continue;
+                }
             }
             if waited >= patience {
                 return Err(LockError::Busy { path });
@@ -128,19 +137,29 @@ async fn attempt(
     }
 }
 
-/// Removes the lock if nobody can be holding it any more; says whether it is worth
-/// trying again at once.
+/// What became of a lock that another held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    /// It is held.
+    No,
+    /// It was given back meanwhile.
+    Gone,
+    /// Nobody could be holding it any more: it was removed.
+    Yes,
+}
+
+/// Removes the lock if nobody can be holding it any more.
 async fn break_stale(
     disk: &Disk,
     tmp: &Path,
     path: &Path,
     writer: &Writer,
     waited: Millis,
-) -> Result<bool, DiskError> {
+) -> Result<Broken, DiskError> {
     let (found, holder) = match (disk.stat(path).await, disk.read(path, 0..256).await) {
         (Ok(meta), Ok(holder)) => (meta, holder),
         (Err(error), _) | (_, Err(error)) if error.kind == DiskErrorKind::NotFound => {
-            return Ok(true);
+            return Ok(Broken::Gone);
         }
         (Ok(meta), Err(_)) => (meta, Vec::new()),
         (Err(error), _) => return Err(error),
@@ -151,7 +170,7 @@ async fn break_stale(
         None => false,
     };
     if !dead && !writer.is_past(found.modified, STALE, waited) {
-        return Ok(false);
+        return Ok(Broken::No);
     }
     remove(disk, tmp, path, found.inode, writer).await
 }
@@ -178,7 +197,7 @@ async fn remove(
     path: &Path,
     inode: u64,
     writer: &Writer,
-) -> Result<bool, DiskError> {
+) -> Result<Broken, DiskError> {
     let aside = temporary(tmp, writer);
     let rename = Op::Rename {
         from: path.to_path_buf(),
@@ -186,7 +205,7 @@ async fn remove(
     };
     match disk.one(rename).await {
         Ok(_) => {}
-        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(Broken::Gone),
         Err(error) => return Err(error),
     }
     let taken = disk.stat(&aside).await;
@@ -198,7 +217,7 @@ async fn remove(
         disk.one(back).await.ok();
     }
     disk.one(Op::Unlink(aside)).await.ok();
-    Ok(true)
+    Ok(Broken::Yes)
 }
 
 #[cfg(test)]
@@ -259,7 +278,7 @@ mod tests {
             let writer = writer(disk.now());
             let taken = take(&mut disk, &writer, Millis(0));
             assert_eq!(taken.is_err(), alive, "{holder}");
-            assert!(taken.is_err() || taken.is_ok_and(|lock| lock.contested));
+            assert!(taken.is_err() || taken.is_ok_and(|lock| lock.contested && lock.abandoned));
         }
     }
 

@@ -104,6 +104,7 @@ impl Snapshot {
         self.names = names;
         self.validity = numbered.validity;
         self.next = numbered.next;
+        self.dead = numbered.dead;
         self.saved = numbered.saved;
     }
 

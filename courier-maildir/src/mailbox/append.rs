@@ -13,10 +13,9 @@ use crate::content::Content;
 use crate::flags::Flags;
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, Keyword, KeywordTable};
-use crate::lock::{self, Lock};
 use crate::name::{Name, UniqueName};
 use crate::tree::BATCH;
-use crate::uid_list::{self, Uid, UidList, UidValidity};
+use crate::uid_list::{self, Extension, Tail, Uid, UidList, UidValidity};
 use crate::writer::Writer;
 
 /// A message to be appended.
@@ -297,16 +296,27 @@ impl Arrivals {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<Appended, MailboxError> {
-        let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
-        let lock = Lock::take(disk, &tmp, lock::FILE, writer, patience).await?;
-        let result = async {
-            // The list is read first, so that a list that cannot be read costs nothing.
-            let file = uid_list::read(disk, folder).await?;
-            self.link(disk, folder).await?;
-            keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
-            self.list(disk, folder, file.list, writer).await
-        }
-        .await;
+        let lock = uid_list::hold(disk, folder, writer).await?;
+        let extension = match Tail::read(disk, folder).await {
+            Ok(tail) => tail.and_then(|tail| {
+                let validity = tail.validity;
+                Some((tail.extend(self.bases()?)?, validity))
+            }),
+            Err(error) => {
+                lock.release(disk).await;
+                return Err(error.into());
+            }
+        };
+        let mut result = match &extension {
+            Some((extension, validity)) => {
+                let added = self.add(disk, folder, extension, writer).await;
+                added.map(|()| Appended {
+                    validity: *validity,
+                    uids: extension.uids.clone(),
+                })
+            }
+            None => self.add_anew(disk, folder, writer).await,
+        };
         if result.is_err() {
             let unlinks = self
                 .names
@@ -317,9 +327,43 @@ impl Arrivals {
                 disk.run(unlinks.to_vec()).await;
             }
             disk.one(Op::SyncDir(folder.cur())).await.ok();
+            if let Some((extension, _)) = &extension
+                && let Err(error) = extension.undo(disk, folder, writer).await
+            {
+                result = Err(MailboxError::ListInDoubt(error));
+            }
         }
-        lock.release(disk).await;
+        MailboxError::settle(disk, lock, &result).await;
         result
+    }
+
+    /// Links the messages, and adds them to the list in place.
+    async fn add(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        extension: &Extension,
+        writer: &Writer,
+    ) -> Result<(), MailboxError> {
+        self.link(disk, folder).await?;
+        keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
+        let names = vec![Op::SyncDir(folder.cur())];
+        Ok(extension.write(disk, folder, names).await?)
+    }
+
+    /// Links the messages, and writes the list anew.
+    async fn add_anew(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: &Writer,
+    ) -> Result<Appended, MailboxError> {
+        // The list is read first, so that a list that cannot be read costs nothing.
+        let file = uid_list::read(disk, folder).await?;
+        self.link(disk, folder).await?;
+        disk.one(Op::SyncDir(folder.cur())).await?;
+        keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
+        self.list(disk, folder, file.list, writer).await
     }
 
     async fn link(&self, disk: &Disk, folder: &FolderPath) -> Result<(), DiskError> {
@@ -342,7 +386,7 @@ impl Arrivals {
                 }
             }
         }
-        disk.one(Op::SyncDir(folder.cur())).await.map(drop)
+        Ok(())
     }
 
     async fn list(
@@ -372,8 +416,14 @@ impl Arrivals {
     }
 
     fn push_all(&self, list: &mut UidList) -> Option<Vec<Uid>> {
-        let bases = self.names.iter().map(|name| Name::parse(name).ok());
-        bases.map(|name| list.push(name?.base())).collect()
+        self.bases()?.iter().map(|base| list.push(base)).collect()
+    }
+
+    fn bases(&self) -> Option<Vec<&[u8]>> {
+        let bases = self.names.iter();
+        bases
+            .map(|name| Some(Name::parse(name).ok()?.base()))
+            .collect()
     }
 }
 

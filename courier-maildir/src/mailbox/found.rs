@@ -38,8 +38,8 @@ pub(super) struct Joined {
     pub(super) known: Vec<(Uid, usize)>,
     /// Messages without a UID, in the order in which they get one.
     pub(super) fresh: Vec<usize>,
-    /// Number of UIDs whose message is gone.
-    pub(super) dead: usize,
+    /// Fingerprints of the keys of UIDs whose message is gone.
+    pub(super) dead: Vec<u32>,
 }
 
 impl Found {
@@ -133,7 +133,7 @@ impl Found {
                     *taken = true;
                     joined.known.push((uid, at));
                 }
-                _ => joined.dead += 1,
+                _ => joined.dead.push(entry.print()),
             }
         }
         let fresh = (0..)

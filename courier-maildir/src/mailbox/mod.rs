@@ -19,7 +19,7 @@ mod sync;
 
 use std::path::PathBuf;
 
-use courier_core::disk::DiskError;
+use courier_core::disk::{Disk, DiskError};
 
 pub use append::{Appended, Copied, NewMessage, append, copy, move_to};
 pub use expunge::{Expunge, expunge};
@@ -34,7 +34,7 @@ pub(crate) use sync::survey;
 pub use sync::{Changes, open, refresh};
 
 use crate::keywords::KeywordError;
-use crate::lock::LockError;
+use crate::lock::{Lock, LockError};
 
 /// Why a folder was not opened or changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +55,20 @@ pub enum MailboxError {
     /// A keyword is refused.
     #[error(transparent)]
     Keyword(#[from] KeywordError),
+    /// The UID list is half written, and the disk refused to take that back. The
+    /// folder's lock stays until it is stale: whoever takes it then mends the list.
+    #[error("the uid list may be damaged")]
+    ListInDoubt(#[source] DiskError),
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+impl MailboxError {
+    /// Gives the lock back after this outcome, unless the list is in doubt.
+    async fn settle<T>(disk: &Disk, lock: Lock, outcome: &Result<T, Self>) {
+        if !matches!(outcome, Err(Self::ListInDoubt(_))) {
+            lock.release(disk).await;
+        }
+    }
 }

@@ -37,6 +37,8 @@ pub struct Snapshot {
     /// Keywords of messages that we have not seen yet.
     pub(super) orphans: Vec<(Box<[u8]>, SetId)>,
     pub(super) gates: Option<Gates>,
+    /// Fingerprints of the keys that the list has without a message.
+    pub(super) dead: Vec<u32>,
     pub(super) saved: Saved,
     /// What a task found on its way and the next [`refresh`](super::refresh()) tells.
     pub(super) untold: Untold,
@@ -84,6 +86,7 @@ impl Snapshot {
             keywords: KeywordTable::default(),
             orphans: Vec::new(),
             gates: None,
+            dead: Vec::new(),
             saved: Saved::Yes,
             untold: Untold::default(),
             unsynced: false,
@@ -118,9 +121,14 @@ impl Snapshot {
     /// Forgets messages that are gone; `uids` ascends.
     pub(super) fn forget(&mut self, uids: &[Uid]) {
         let mut gone = uids.iter().peekable();
+        let dead = &mut self.dead;
         self.names.entries.retain(|entry| {
             while gone.next_if(|uid| Some(**uid) < entry.uid()).is_some() {}
-            gone.peek().is_none_or(|uid| Some(**uid) != entry.uid())
+            let stays = gone.peek().is_none_or(|uid| Some(**uid) != entry.uid());
+            if !stays {
+                dead.push(entry.print());
+            }
+            stays
         });
         for uid in uids {
             self.measured.remove(uid);

@@ -191,7 +191,7 @@ async fn look(
     let (hold, lock) = Hold::take(disk, folder, writer).await?;
     let named = attempt(disk, snapshot, facts, &Due::ALL, writer, hold).await;
     if let Some(lock) = lock {
-        lock.release(disk).await;
+        MailboxError::settle(disk, lock, &named).await;
     }
     // With the lock held nobody comes between.
     let overtaken = Op::Stat(folder.file(uid_list::FILE)).error(DiskErrorKind::Stale);
