@@ -49,6 +49,8 @@ pub struct Context {
     pub notifier: Notifier,
     /// Who writes into maildirs.
     pub writer: Writer,
+    /// What IMAP sessions saw of folders.
+    pub seen: imap::Seen,
     /// The certificates of the services that have one.
     pub identities: HashMap<Service, Arc<Identity>>,
 }

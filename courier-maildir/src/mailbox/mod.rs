@@ -2,7 +2,8 @@
 //!
 //! A session holds a [`Snapshot`]. [`open`] makes it and [`refresh`] brings it up to
 //! date, telling what changed. [`store`], [`expunge`], [`copy`] and [`move_to`] change
-//! the folder and the snapshot together; [`append`] needs no open folder.
+//! the folder and the snapshot together; [`append`] needs no open folder. Sessions of one
+//! process share what they know of a folder: see [`reopen`].
 
 mod adopt;
 mod append;
@@ -13,6 +14,7 @@ mod locate;
 mod measure;
 mod names;
 mod numbering;
+mod share;
 mod snapshot;
 mod store;
 mod sync;
@@ -28,10 +30,11 @@ pub(crate) use found::Found;
 pub use locate::locate;
 pub use measure::measure;
 pub use names::Place;
+pub use share::{look_again, reopen};
 pub use snapshot::{Access, Counts, Message, Snapshot};
 pub use store::{FlagChange, How, Stored, store};
 pub(crate) use sync::survey;
-pub use sync::{Changes, open, refresh};
+pub use sync::{Changes, is_unchanged, open, refresh};
 
 use crate::keywords::KeywordError;
 use crate::lock::{Lock, LockError};

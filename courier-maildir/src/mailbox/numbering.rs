@@ -4,11 +4,10 @@ use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
 use super::MailboxError;
 use super::found::{Found, Joined};
-use super::names::{Names, Place};
+use super::names::Names;
 use super::snapshot::{Saved, Snapshot};
 use crate::folder::FolderPath;
 use crate::lock::{Lock, LockError};
-use crate::name::Name;
 use crate::uid_list::{self, ListStamp, Tail, Uid, UidList, UidValidity};
 use crate::writer::Writer;
 
@@ -34,7 +33,7 @@ impl Listed {
     pub(super) async fn read(disk: &Disk, folder: &FolderPath) -> Result<Self, DiskError> {
         let file = uid_list::read(disk, folder).await?;
         Ok(Self {
-            known: file.list.as_ref().map(Known::of),
+            known: file.list.map(Known::of),
             stamp: file.stamp,
             unsettled: file.unsettled,
             mended: file.mended,
@@ -66,20 +65,11 @@ const EXTENDED_BY: usize = 256;
 const DEAD_LIMIT: usize = 1000;
 
 impl Known {
-    fn of(list: &UidList) -> Self {
-        let mut names = Names::default();
-        for (uid, base) in list.iter() {
-            let name = Name::of_parts(base, base);
-            if let Some(at) = names.push(name, Place::Cur)
-                && let Some(entry) = names.entries.get_mut(at)
-            {
-                *entry = entry.with_uid(uid);
-            }
-        }
+    fn of(list: UidList) -> Self {
         Self {
-            names,
             validity: list.validity,
             next: list.next,
+            names: Names::of_list(list),
         }
     }
 }
@@ -318,7 +308,9 @@ impl Numbering<'_> {
             let entry = names.entries.get(at)?;
             Some((uid, names.base(entry)))
         });
-        UidList::print(numbered.validity, numbered.next, entries)
+        let mut text = Vec::with_capacity(names.length() + names.len() * 12 + 64);
+        UidList::print_into(&mut text, numbered.validity, numbered.next, entries);
+        text
     }
 
     /// Without a place to write: what is listed is shown; without a list everything

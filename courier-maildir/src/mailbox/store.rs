@@ -1,6 +1,7 @@
 //! `STORE`: other flags and keywords for messages.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
@@ -10,7 +11,7 @@ use super::names::Place;
 use super::snapshot::Snapshot;
 use super::sync::load_keywords;
 use crate::flags::Flags;
-use crate::keywords::{self, Keyword, SetId};
+use crate::keywords::{self, Keyword, KeywordTable, SetId};
 use crate::name::Name;
 use crate::tree::BATCH;
 use crate::uid_list::Uid;
@@ -88,10 +89,10 @@ pub async fn store(
     let numbers = match &change.keywords {
         Some(keywords) => {
             // Numbers for all of them, or none.
-            let mut table = snapshot.keywords.clone();
+            let mut table = KeywordTable::clone(&snapshot.keywords);
             let numbers = keywords.iter().map(|word| table.add(word));
             let numbers = numbers.collect::<Result<Vec<u16>, _>>()?;
-            snapshot.keywords = table;
+            snapshot.keywords = Arc::new(table);
             Some(numbers)
         }
         None => None,
@@ -247,7 +248,7 @@ async fn store_keywords(
             };
             let before = snapshot.keywords.numbers(entry.keywords);
             let after = change.keywords_after(before, numbers);
-            let after = snapshot.keywords.intern(after);
+            let after = Arc::make_mut(&mut snapshot.keywords).intern(after);
             if after != entry.keywords {
                 changes.push((at, (snapshot.names.base(&entry).to_vec(), after)));
             }
@@ -260,7 +261,7 @@ async fn store_keywords(
         let waiting = keywords::update(disk, &snapshot.folder, &changes, table, writer).await?;
         for (number, (&at, (_, set))) in places.iter().zip(&changes).enumerate() {
             if waiting.binary_search(&number).is_err()
-                && let Some(entry) = snapshot.names.entries.get_mut(at)
+                && let Some(entry) = Arc::make_mut(&mut snapshot.names).entries.get_mut(at)
             {
                 entry.keywords = *set;
             }

@@ -85,6 +85,22 @@ pub async fn refresh(
     Ok(snapshot.adopt(&facts, named, loaded, writer))
 }
 
+/// Whether a [`refresh`] would tell nothing and read nothing: four `stat`s.
+///
+/// # Errors
+/// What the disk says, or that the folder is gone.
+pub async fn is_unchanged(
+    disk: &Disk,
+    snapshot: &Snapshot,
+    writer: &Writer,
+) -> Result<bool, MailboxError> {
+    let facts = Facts::look(disk, &snapshot.folder).await?;
+    let due = Due::of(snapshot, &facts, writer);
+    let untold = &snapshot.untold;
+    let told = untold.vanished.is_empty() && untold.flags.is_empty();
+    Ok(told && !due.names() && !due.keywords)
+}
+
 /// What the directories and the list look like from outside.
 pub(super) struct Facts {
     new: Meta,
@@ -212,7 +228,7 @@ async fn attempt(
         false => None,
     };
     let known = listed.as_ref().and_then(|listed| listed.known.as_ref());
-    let known = known.map_or(&snapshot.names, |known| &known.names);
+    let known = known.map_or(&*snapshot.names, |known| &known.names);
     let look = Look::take(disk, snapshot, facts, due, known, writer).await?;
     let numbering = Numbering {
         disk,
@@ -285,7 +301,7 @@ impl<'a> Look<'a> {
             snapshot,
             facts,
             writer,
-            found: Found::with_capacity(known.len()),
+            found: Found::like(known),
             new: gates.map_or_else(
                 || Gate::after_reading(&facts.new, writer),
                 |gates| gates.new,
@@ -305,7 +321,7 @@ impl<'a> Look<'a> {
         };
         look.found.settle(disk, &snapshot.folder, rights).await;
         for name in &look.moved {
-            look.found.mark_recent(name);
+            look.found.mark_moved(name);
         }
         Ok(look)
     }
@@ -436,12 +452,12 @@ pub(super) async fn load_keywords(
     named: Option<&Named>,
     writer: &Writer,
 ) -> Result<Loaded, DiskError> {
-    let names = named.map_or(&snapshot.names, |named| &named.found.names);
+    let names = named.map_or(&*snapshot.names, |named| &named.found.names);
     let there = || {
         let bases = names.entries.iter().map(|entry| names.base(entry).to_vec());
         bases.collect()
     };
-    let mut table = snapshot.keywords.clone();
+    let mut table = KeywordTable::clone(&snapshot.keywords);
     let keywords = keywords::load(disk, &snapshot.folder, &mut table, there, writer).await?;
     Ok(Loaded { table, keywords })
 }

@@ -235,14 +235,30 @@ impl UidList {
         entries: impl IntoIterator<Item = (Uid, &'a [u8])>,
     ) -> Vec<u8> {
         let mut text = Vec::new();
+        Self::print_into(&mut text, validity, next, entries);
+        text
+    }
+
+    /// As [`Self::print`], behind what `text` holds.
+    pub(crate) fn print_into<'a>(
+        text: &mut Vec<u8>,
+        validity: UidValidity,
+        next: Uid,
+        entries: impl IntoIterator<Item = (Uid, &'a [u8])>,
+    ) {
         // Writing to a vector cannot fail.
         let _ = writeln!(text, "1 {validity} {next}");
         for (uid, base) in entries {
-            let _ = write!(text, "{uid} ");
+            push_number(text, uid.get());
+            text.push(b' ');
             text.extend_from_slice(base);
             text.push(b'\n');
         }
-        text
+    }
+
+    /// The file's octets, and for each entry where its name stands in them.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<(Uid, u32, u16)>) {
+        (self.arena, self.entries)
     }
 
     /// UIDs with the base names they belong to, ascending.
@@ -301,6 +317,22 @@ fn parse_line(line: &[u8]) -> Option<(Uid, &[u8])> {
     let name = rest.strip_prefix(b" ")?;
     let listed = Name::parse(name).is_ok();
     listed.then_some((Uid(uid), name))
+}
+
+/// Adds the digits of a number.
+fn push_number(text: &mut Vec<u8>, number: u32) {
+    let start = text.len();
+    let mut rest = number;
+    loop {
+        text.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = text.get_mut(start..) {
+        digits.reverse();
+    }
 }
 
 /// Decimal digits without a leading zero.

@@ -25,6 +25,7 @@ use super::convert::{
     disk_refusal, keywords, letters, mailbox_refusal, message, message_flags, uid, uid_validity,
     uids, uids_here, words,
 };
+use super::seen::{Entered, Seen};
 use crate::clock;
 use crate::disk::Disks;
 use crate::failure::chain;
@@ -39,6 +40,18 @@ pub(super) struct Mailbox {
     folder: FolderPath,
     /// Out only while a task has it.
     snapshot: Option<Snapshot>,
+    seen: Seen,
+    entered: Entered,
+    /// The snapshot knows of changes of its own that the shared one does not.
+    ahead: bool,
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.ahead) {
+            self.seen.keep(snapshot);
+        }
+    }
 }
 
 impl Mailbox {
@@ -46,6 +59,7 @@ impl Mailbox {
     pub(super) async fn open(
         disks: &Disks,
         writer: &Writer,
+        seen: &Seen,
         folder: FolderPath,
         access: Access,
     ) -> Result<(Self, Opened), Refusal> {
@@ -54,7 +68,8 @@ impl Mailbox {
             Access::ReadOnly => mailbox::Access::ReadOnly,
         };
         let (place, now) = (folder.clone(), writer.at(clock::now()));
-        let open = disk::task(|disk| async move { mailbox::open(&disk, &place, how, &now).await });
+        let known = seen.clone();
+        let open = disk::task(|disk| async move { known.open(&disk, &place, how, &now).await });
         let mut snapshot = disks
             .run(open)
             .await
@@ -70,8 +85,11 @@ impl Mailbox {
         let mailbox = Self {
             disks: disks.clone(),
             writer: writer.clone(),
+            entered: seen.enter(&folder),
             folder,
             snapshot: Some(snapshot),
+            seen: seen.clone(),
+            ahead: false,
         };
         Ok((mailbox, opened))
     }
@@ -83,12 +101,14 @@ impl Mailbox {
 
     /// What has happened since the last look.
     pub(super) async fn refresh(&mut self) -> Result<Changes, Refusal> {
+        let seen = self.seen.clone();
         let refreshed = self.task(|disk, mut snapshot, writer| async move {
-            let changes = mailbox::refresh(&disk, &mut snapshot, &writer).await;
+            let changes = seen.refresh(&disk, &mut snapshot, &writer).await;
             report(&mut snapshot);
             (snapshot, changes)
         });
         let changes = refreshed.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.ahead &= changes.is_empty();
         if changes.reset {
             // Nothing that the client knows is true any more.
             return Err(Refusal::NonExistent);
@@ -244,6 +264,7 @@ impl Mailbox {
             (snapshot, stored)
         });
         let stored = stored.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.changed();
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let left = asked.into_iter().filter(|uid| !stored.gone.contains(uid));
         Ok(left
@@ -260,6 +281,7 @@ impl Mailbox {
             (snapshot, expunged)
         });
         let expunged = expunged.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.changed();
         Ok(uids(&expunged))
     }
 
@@ -282,6 +304,7 @@ impl Mailbox {
             (snapshot, copied)
         });
         let copied = copied.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.changed();
         let pairs = copied.uids.iter();
         Ok(Copied {
             uid_validity: uid_validity(copied.validity).ok_or(Refusal::ServerBug)?,
@@ -289,6 +312,15 @@ impl Mailbox {
                 .filter_map(|(here, there)| Some((uid(*here)?, uid(*there)?)))
                 .collect(),
         })
+    }
+
+    /// After a change of our own: other sessions need not read the directory for it.
+    fn changed(&mut self) {
+        self.ahead = true;
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.entered.is_shared()) {
+            self.seen.keep(snapshot);
+            self.ahead = false;
+        }
     }
 
     /// Runs a task on the snapshot, which comes back with it.
@@ -390,11 +422,14 @@ fn hit_or_miss(hit: bool) -> Fetched {
 pub(super) async fn status(
     disks: &Disks,
     writer: &Writer,
+    seen: &Seen,
     folder: FolderPath,
 ) -> Result<courier_imap::session::output::Counts, Refusal> {
     let now = writer.at(clock::now());
+    let known = seen.clone();
     let open = disk::task(|disk| async move {
-        mailbox::open(&disk, &folder, mailbox::Access::ReadOnly, &now).await
+        let access = mailbox::Access::ReadOnly;
+        known.open(&disk, &folder, access, &now).await
     });
     let mut snapshot = disks
         .run(open)

@@ -298,14 +298,16 @@ impl Session {
 
     async fn status(&self, name: &MailboxName) -> Result<Counts, Refusal> {
         let folder = self.folders()?.locate(name).await?;
-        status(&self.context.disks, &self.context.writer, folder).await
+        let context = &self.context;
+        status(&context.disks, &context.writer, &context.seen, folder).await
     }
 
     async fn select(&mut self, name: &MailboxName, access: Access) -> Result<Opened, Refusal> {
         self.deselect();
         let folder = self.folders()?.locate(name).await?;
         let (disks, writer) = (&self.context.disks, &self.context.writer);
-        let (mailbox, opened) = Mailbox::open(disks, writer, folder, access).await?;
+        let (mailbox, opened) =
+            Mailbox::open(disks, writer, &self.context.seen, folder, access).await?;
         self.mailbox = Some(mailbox);
         Ok(opened)
     }
