@@ -21,8 +21,10 @@ use courier_core::disk::{self, Op, Reply};
 use courier_maildir::content::Content;
 use courier_maildir::flags::Flags;
 use courier_maildir::folder::FolderPath;
+use courier_maildir::index;
 use courier_maildir::mailbox::{
-    Access, Appended, Changes, FlagChange, How, NewMessage, Snapshot, append, open, refresh, store,
+    Access, Appended, Changes, FlagChange, How, NewMessage, Snapshot, append, open, refresh,
+    reopen, save_index, store,
 };
 use courier_maildir::name::HostName;
 use courier_maildir::uid_list;
@@ -81,6 +83,13 @@ impl Maildir {
         self.disk.run(task).expect("opened")
     }
 
+    fn reopen(&self, seen: &Snapshot) -> Snapshot {
+        let (writer, seen) = (self.writer.at(clock::now()), seen.clone());
+        let task =
+            disk::task(|disk| async move { reopen(&disk, seen, Access::ReadWrite, &writer).await });
+        self.disk.run(task).expect("opened")
+    }
+
     fn refresh(&self, snapshot: &mut Snapshot) -> Changes {
         let writer = self.writer.at(clock::now());
         let task = disk::task(|disk| async move { refresh(&disk, snapshot, &writer).await });
@@ -130,12 +139,10 @@ impl Maildir {
     }
 
     /// Renames so many files there and back, and syncs: two rounds of flag changes.
-    fn renames(&self, count: u64) {
+    fn renames(&self, count: usize) {
         let cur = self.path.join("cur");
         let names = fs::read_dir(&cur).expect("a directory");
-        let names = names
-            .take(count as usize)
-            .map(|entry| entry.expect("read").path());
+        let names = names.take(count).map(|entry| entry.expect("read").path());
         let names: Vec<_> = names.collect();
         let sync = || File::open(&cur).and_then(|cur| cur.sync_all());
         let other = |name: &Path| {
@@ -155,6 +162,20 @@ impl Maildir {
 
     fn forget(&self) {
         fs::remove_file(self.path.join(uid_list::FILE)).ok();
+        self.forget_index();
+    }
+
+    fn forget_index(&self) {
+        fs::remove_file(self.path.join(index::FILE)).ok();
+    }
+
+    fn save_index(&self) {
+        let writer = self.writer.at(clock::now());
+        let snapshot = self.open();
+        let task = disk::task(|disk| async move {
+            save_index(&disk, &snapshot, &writer).await;
+        });
+        self.disk.run(task);
     }
 }
 
@@ -217,28 +238,34 @@ fn mailbox(c: &mut Criterion, messages: u64) {
     });
     thread::sleep(AT_REST);
     maildir.refresh(&mut snapshot);
+    maildir.save_index();
+    group.bench_function("open, index at hand", |b| b.iter(|| maildir.open().len()));
+    maildir.forget_index();
+    let seen = maildir.open().share().expect("in order");
+    group.bench_function("open, seen by another session", |b| {
+        b.iter(|| maildir.reopen(&seen).len());
+    });
     group.bench_function("look again, nothing changed", |b| {
         b.iter(|| maildir.refresh(&mut snapshot).is_empty());
     });
-    let text = vec![b'x'; 4096];
+    let (text, mut bare) = (vec![b'x'; 4096], 0);
     group.throughput(Throughput::Elements(1));
     group.bench_function("bare durable file", |b| {
-        let mut number = 0;
         b.iter(|| {
-            number += 1;
-            maildir.bare(number, &text);
+            bare += 1;
+            maildir.bare(bare, &text);
         });
     });
     group.bench_function("append, durable", |b| b.iter(|| maildir.append(&text)));
-    let flagged = messages.min(FLAGGED);
-    group.throughput(Throughput::Elements(2 * flagged));
+    let flagged = usize::try_from(messages).map_or(FLAGGED, |all| all.min(FLAGGED));
+    group.throughput(Throughput::Elements(2 * flagged as u64));
     group.bench_function("bare renames there and back", |b| {
         b.iter(|| maildir.renames(flagged));
     });
-    group.throughput(Throughput::Elements(flagged));
+    group.throughput(Throughput::Elements(flagged as u64));
     let mut snapshot = maildir.open();
     let uids: Vec<_> = snapshot.messages().map(|message| message.uid()).collect();
-    let uids: Vec<_> = uids.into_iter().take(FLAGGED as usize).collect();
+    let uids: Vec<_> = uids.into_iter().take(flagged).collect();
     let mut how = How::Add;
     group.bench_function("flag changes, durable", |b| {
         b.iter(|| {
@@ -254,7 +281,7 @@ fn mailbox(c: &mut Criterion, messages: u64) {
 }
 
 /// Messages whose flags are changed at once.
-const FLAGGED: u64 = 10_000;
+const FLAGGED: usize = 10_000;
 
 criterion_group!(benches, mailboxes);
 criterion_main!(benches);

@@ -95,6 +95,7 @@ pub mod content;
 pub mod delivery;
 pub mod flags;
 pub mod folder;
+pub mod index;
 pub mod keywords;
 pub mod lock;
 pub mod mailbox;

@@ -214,6 +214,11 @@ impl<'a> Key<'a> {
     }
 }
 
+/// A hash of octets, for caches: the same in every run.
+pub(crate) fn hash(octets: &[u8]) -> u64 {
+    absorb(SEED, octets)
+}
+
 /// Takes a part into a hash, sixteen octets at a time.
 fn absorb(mut hash: u64, part: &[u8]) -> u64 {
     let halves = |octets: &[u8; 16]| {

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod config;
+pub mod folder_index;
 pub mod header_list;
 pub mod imap;
 pub mod imap_session;
@@ -22,9 +23,10 @@ pub mod uid_list;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("address", address::run),
     ("config", config::run),
+    ("folder_index", folder_index::run),
     ("header_list", header_list::run),
     ("imap", imap::run),
     ("imap_session", imap_session::run),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::index::Record;
 use crate::keywords::SetId;
 use crate::name::{Key, Name};
 use crate::uid_list::{Uid, UidList};
@@ -112,6 +113,48 @@ impl Names {
             arena,
             ..Self::default()
         }
+    }
+
+    /// The messages of an index.
+    pub(super) fn of_index(records: &[Record], names: Vec<u8>) -> Self {
+        let entries = records.iter().map(|record| Entry {
+            uid: record.uid.get(),
+            print: record.print,
+            start: record.start,
+            length: record.length,
+            base: record.base,
+            place: match record.in_new {
+                true => Place::New,
+                false => Place::Cur,
+            },
+            moved: false,
+            keywords: record.set,
+        });
+        Self {
+            entries: entries.collect(),
+            sealed: Arc::new(names),
+            ..Self::default()
+        }
+    }
+
+    /// What an index says of the messages, and their names; nothing if some have no UID.
+    pub(super) fn to_index(&self) -> Option<(Vec<Record>, Vec<u8>)> {
+        let mut names = Vec::with_capacity(self.length());
+        let records = self.entries.iter().map(|entry| {
+            let start = u32::try_from(names.len()).ok()?;
+            names.extend_from_slice(self.octets(entry));
+            Some(Record {
+                uid: entry.uid()?,
+                print: entry.print,
+                start,
+                length: entry.length,
+                base: entry.base,
+                set: entry.keywords,
+                in_new: entry.place == Place::New,
+            })
+        });
+        let records = records.collect::<Option<Vec<_>>>()?;
+        Some((records, names))
     }
 
     /// Octets of all names.

@@ -74,6 +74,7 @@ impl Snapshot {
         let safe = self.saved == Saved::Yes && !self.unsynced && self.gates.is_some();
         safe.then(|| Self {
             recent: Vec::new(),
+            unindexed: false,
             untold: Untold::default(),
             measured: std::collections::HashMap::new(),
             findings: Vec::new(),

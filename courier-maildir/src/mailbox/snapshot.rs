@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub(super) saved: Saved,
     /// What a task found on its way and the next [`refresh`](super::refresh()) tells.
     pub(super) untold: Untold,
+    /// The folder's index does not say the same.
+    pub(super) unindexed: bool,
     /// A sync of `cur` failed: what was done before may not be durable.
     pub(super) unsynced: bool,
     /// Sizes that names do not tell, as far as they were measured.
@@ -95,6 +97,7 @@ impl Snapshot {
             dead: Arc::default(),
             saved: Saved::Yes,
             untold: Untold::default(),
+            unindexed: false,
             unsynced: false,
             measured: HashMap::new(),
             findings: Vec::new(),

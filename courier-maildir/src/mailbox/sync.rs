@@ -1,5 +1,7 @@
 //! Opening a folder, and looking again what has changed.
 
+use std::sync::Arc;
+
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Meta, Op, Reply};
 
 use super::MailboxError;
@@ -8,8 +10,10 @@ use super::found::Found;
 use super::locate::TRUSTED;
 use super::names::{Names, Place};
 use super::numbering::{Hold, Listed, Numbered, Numbering};
+use super::share::look_again;
 use super::snapshot::{Access, Saved, Snapshot};
 use crate::folder::{FolderPath, is_missing};
+use crate::index;
 use crate::keywords::{self, KeywordTable, Keywords};
 use crate::name::Name;
 use crate::scan::{Gate, is_file, list_kinds};
@@ -57,8 +61,17 @@ pub async fn open(
     if access == Access::ReadWrite {
         purge_tmp(disk, &folder.tmp(), writer).await.ok();
     }
-    let mut snapshot = Snapshot::unopened(folder.clone(), access);
-    refresh(disk, &mut snapshot, writer).await?;
+    let indexed = index::load(disk, folder).await;
+    let mut snapshot = match indexed {
+        Some(index) => Snapshot::of_index(folder.clone(), access, index),
+        None => Snapshot::unopened(folder.clone(), access),
+    };
+    let before = Arc::clone(&snapshot.names);
+    match snapshot.gates {
+        Some(_) => look_again(disk, &mut snapshot, writer).await?,
+        None => drop(refresh(disk, &mut snapshot, writer).await?),
+    }
+    snapshot.unindexed = !Arc::ptr_eq(&before, &snapshot.names);
     Ok(snapshot)
 }
 

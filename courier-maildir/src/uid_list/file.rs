@@ -13,9 +13,9 @@ use crate::writer::Writer;
 /// What tells whether another list has come in the place of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListStamp {
-    inode: u64,
-    length: u64,
-    modified: Timestamp,
+    pub(crate) inode: u64,
+    pub(crate) length: u64,
+    pub(crate) modified: Timestamp,
 }
 
 impl ListStamp {

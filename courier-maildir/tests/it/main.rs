@@ -13,6 +13,7 @@ mod keywords;
 mod pop3;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
 mod share;
 #[cfg(test)]
 mod store;

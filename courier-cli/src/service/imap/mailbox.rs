@@ -75,6 +75,7 @@ impl Mailbox {
             .await
             .map_err(|error| mailbox_refusal(&error))?;
         report(&mut snapshot);
+        Seen::index(disks, &snapshot, writer);
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }

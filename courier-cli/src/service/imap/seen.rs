@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use courier_core::disk::Disk;
+use courier_core::disk::{self, Disk};
 use courier_maildir::folder::FolderPath;
 use courier_maildir::mailbox::{self, Access, Changes, MailboxError, Snapshot};
 use courier_maildir::writer::Writer;
+
+use crate::disk::Disks;
 
 /// Folders as they were last seen by anybody. A clone is the same.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +87,20 @@ impl Seen {
         };
         self.keep(&snapshot);
         Ok(snapshot)
+    }
+
+    /// Writes the index of a folder that wants one, while its session goes on.
+    pub(super) fn index(disks: &Disks, snapshot: &Snapshot, writer: &Writer) {
+        if !snapshot.wants_index() {
+            return;
+        }
+        let (disks, snapshot, writer) = (disks.clone(), snapshot.clone(), writer.clone());
+        tokio::spawn(async move {
+            let save = disk::task(|disk| async move {
+                mailbox::save_index(&disk, &snapshot, &writer).await;
+            });
+            disks.run(save).await;
+        });
     }
 
     /// What has happened in a folder since a session looked last.
