@@ -102,6 +102,7 @@ pub mod measure;
 mod modified_utf7;
 pub mod name;
 pub mod pop3;
+pub mod quota;
 mod replace;
 mod scan;
 pub mod shared;

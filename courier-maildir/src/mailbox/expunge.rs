@@ -1,5 +1,7 @@
 //! `EXPUNGE`: removing messages.
 
+use std::collections::{HashMap, HashSet};
+
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
 use super::MailboxError;
@@ -7,6 +9,7 @@ use super::locate::relocate;
 use super::names::Place;
 use super::snapshot::Snapshot;
 use crate::flags::Flags;
+use crate::quota::{self, Amount, Charge, Meter};
 use crate::tree::BATCH;
 use crate::uid_list::Uid;
 use crate::writer::Writer;
@@ -35,6 +38,17 @@ pub async fn expunge(
     which: Expunge<'_>,
     writer: &Writer,
 ) -> Result<Vec<Uid>, MailboxError> {
+    remove(disk, snapshot, which, Charge::Due, writer).await
+}
+
+/// [`expunge`], with or without a record in the quota file.
+pub(super) async fn remove(
+    disk: &Disk,
+    snapshot: &mut Snapshot,
+    which: Expunge<'_>,
+    charge: Charge,
+    writer: &Writer,
+) -> Result<Vec<Uid>, MailboxError> {
     let mut wanted: Vec<usize> = match which {
         Expunge::Trashed => (0..snapshot.len()).collect(),
         Expunge::TrashedAmong(uids) | Expunge::Each(uids) => uids
@@ -46,6 +60,7 @@ pub async fn expunge(
     if wanted.is_empty() && !snapshot.unsynced {
         return Ok(Vec::new());
     }
+    let load = Load::of(disk, snapshot, &wanted, charge).await?;
     let before = snapshot.facts_of_cur(disk).await?;
     let mut removal = Removal::default();
     for _ in 0..ATTEMPTS {
@@ -59,6 +74,7 @@ pub async fn expunge(
             .filter(|at| !lost.contains(at))
             .collect();
         wanted.retain(|&at| snapshot.goes(at, which));
+        removal.lost.extend(&lost);
         removal.gone.extend(lost);
         if wanted.is_empty() {
             break;
@@ -66,6 +82,9 @@ pub async fn expunge(
     }
     let synced = snapshot.sync_directories(disk, removal.from_new).await;
     snapshot.changed_by_us(disk, &before, writer).await;
+    if let Some(load) = load {
+        load.give_back(disk, &removal, writer).await;
+    }
     let gone = removal
         .gone
         .iter()
@@ -89,6 +108,8 @@ const ATTEMPTS: usize = 4;
 #[derive(Debug, Default)]
 struct Removal {
     gone: Vec<usize>,
+    /// Those of them that others removed.
+    lost: HashSet<usize>,
     overtaken: Vec<usize>,
     from_new: bool,
     error: Option<DiskError>,
@@ -115,6 +136,46 @@ impl Removal {
                 Err(error) => self.error = self.error.take().or(Some(error)),
             }
         }
+    }
+}
+
+/// What the messages that go weigh in the quota.
+struct Load {
+    meter: Meter,
+    weights: HashMap<usize, Amount>,
+}
+
+impl Load {
+    /// Weighs those that count: one that is marked as trashed was taken off when it was
+    /// marked.
+    async fn of(
+        disk: &Disk,
+        snapshot: &Snapshot,
+        places: &[usize],
+        charge: Charge,
+    ) -> Result<Option<Self>, DiskError> {
+        let counted = places.iter().filter_map(|&at| {
+            let entry = snapshot.entry(at)?;
+            let name = snapshot.names.octets(entry);
+            let path = || super::found::path(&snapshot.folder, entry.place, name);
+            quota::is_counted(name).then(|| (at, (name, path())))
+        });
+        let (places, messages): (Vec<_>, Vec<_>) = counted.unzip();
+        if messages.is_empty() || charge == Charge::Never {
+            return Ok(None);
+        }
+        let Some(meter) = Meter::of(disk, &snapshot.folder).await else {
+            return Ok(None);
+        };
+        let weights = quota::weigh(disk, &messages).await?;
+        let weights = places.into_iter().zip(weights).collect();
+        Ok(Some(Self { meter, weights }))
+    }
+
+    async fn give_back(&self, disk: &Disk, removal: &Removal, writer: &Writer) {
+        let ours = removal.gone.iter().filter(|at| !removal.lost.contains(at));
+        let amount = ours.filter_map(|at| self.weights.get(at).copied()).sum();
+        self.meter.give_back(disk, amount, writer).await;
     }
 }
 

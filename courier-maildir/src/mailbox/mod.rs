@@ -55,6 +55,12 @@ pub enum MailboxError {
     /// A keyword is refused.
     #[error(transparent)]
     Keyword(#[from] KeywordError),
+    /// There is no room for the messages by the quota.
+    #[error("{} is over its quota", maildir.display())]
+    OverQuota {
+        /// The maildir.
+        maildir: PathBuf,
+    },
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),

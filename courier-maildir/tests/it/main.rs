@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod charged;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod expunge;
@@ -11,6 +13,8 @@ mod expunge;
 mod keywords;
 #[cfg(test)]
 mod pop3;
+#[cfg(test)]
+mod quota;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
