@@ -106,6 +106,7 @@ pub mod quota;
 mod replace;
 mod scan;
 pub mod shared;
+pub mod shared_index;
 pub mod subscription;
 pub mod tree;
 pub mod uid_list;

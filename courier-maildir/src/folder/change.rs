@@ -208,7 +208,7 @@ fn plan<'a>(
 }
 
 /// Renames directories and syncs where they stand; undoes all of it if any part fails.
-async fn rename_all(
+pub(super) async fn rename_all(
     disk: &Disk,
     moves: &[(PathBuf, PathBuf)],
     sync: &[&Path],

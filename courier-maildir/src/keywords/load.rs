@@ -32,6 +32,17 @@ pub(crate) async fn load(
     there: impl Fn() -> HashSet<Vec<u8>>,
     writer: &Writer,
 ) -> Result<Keywords, DiskError> {
+    merge(disk, folder, table, || Some(there()), writer).await
+}
+
+/// As [`load`], and forgets no message unless `there` says which there are.
+pub(super) async fn merge(
+    disk: &Disk,
+    folder: &FolderPath,
+    table: &mut KeywordTable,
+    there: impl Fn() -> Option<HashSet<Vec<u8>>>,
+    writer: &Writer,
+) -> Result<Keywords, DiskError> {
     let directory = folder.file(DIRECTORY);
     for _ in 0..ATTEMPTS {
         let listing = match disk.list(&directory).await {
@@ -70,7 +81,10 @@ pub(crate) async fn load(
             let there = there();
             keywords.retain(|base, _| {
                 // A message with a fresh change may have come after we looked.
-                changed.contains_key(base) || there.contains(base.as_ref())
+                let known = there
+                    .as_ref()
+                    .is_none_or(|there| there.contains(base.as_ref()));
+                known || changed.contains_key(base)
             });
             let messages = keywords.iter().map(|(base, &set)| (base.as_ref(), set));
             let text = KeywordList::print(messages, table);

@@ -2,4 +2,7 @@
 //!
 //! The older one has a [table] of maildirs in each maildir.
 
+mod change;
 pub mod table;
+
+pub use change::{TableChangeError, add, remove};
