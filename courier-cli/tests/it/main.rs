@@ -17,5 +17,6 @@ mod killed;
 mod killed_accounts;
 mod killed_imap;
 mod lifecycle;
+mod namesakes;
 mod pop3;
 mod received;
