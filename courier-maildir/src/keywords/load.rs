@@ -90,6 +90,41 @@ pub(crate) async fn load(
     Err(op.error(DiskErrorKind::Stale))
 }
 
+/// As [`load`], but writes nothing: for maildirs that are not ours.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn peek(
+    disk: &Disk,
+    folder: &FolderPath,
+    table: &mut KeywordTable,
+) -> Result<Keywords, DiskError> {
+    let directory = folder.file(DIRECTORY);
+    for _ in 0..ATTEMPTS {
+        let listing = match disk.list(&directory).await {
+            Ok(listing) => listing,
+            Err(error) if is_missing(error.kind) || is_absent(error.kind) => break,
+            Err(error) => return Err(error),
+        };
+        let Some(texts) = Changes::of(&listing).read(disk, &directory).await? else {
+            continue; // somebody merged one meanwhile
+        };
+        let octets = match disk.read(&directory.join(LIST), 0..u64::MAX).await {
+            Ok(octets) => octets,
+            Err(error) if is_absent(error.kind) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let list = KeywordList::parse(&octets, table);
+        let listed = list.messages.iter().map(|&(base, set)| (base.into(), set));
+        let mut keywords: Keywords = listed.collect();
+        for (base, text) in texts {
+            keywords.insert(base, parse_change(&text, table));
+        }
+        return Ok(keywords);
+    }
+    Ok(Keywords::new())
+}
+
 /// How often others may merge what we are about to read.
 const ATTEMPTS: usize = 1000;
 

@@ -9,7 +9,7 @@ mod load;
 mod table;
 mod update;
 
-pub(crate) use load::{Keywords, load};
+pub(crate) use load::{Keywords, load, peek};
 pub use table::{Keyword, KeywordError, KeywordTable, SetId};
 pub(crate) use update::update;
 
