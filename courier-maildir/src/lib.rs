@@ -91,10 +91,14 @@
 //! every operation.
 #![forbid(unsafe_code)]
 
+pub mod autoresponse;
+pub mod check;
 pub mod content;
 pub mod delivery;
+pub mod filter_rules;
 pub mod flags;
 pub mod folder;
+pub mod import;
 pub mod keywords;
 pub mod lock;
 pub mod mailbox;

@@ -156,6 +156,41 @@ async fn break_stale(
     remove(disk, tmp, path, found.inode, writer).await
 }
 
+/// Who holds a lock.
+#[derive(Debug)]
+pub(crate) enum Holder {
+    /// There is no lock.
+    Nobody,
+    /// Somebody who may be at work: what the lock says.
+    Alive(Vec<u8>),
+    /// Somebody who cannot be.
+    Dead,
+}
+
+/// Looks who holds a lock.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn holder(disk: &Disk, path: &Path, writer: &Writer) -> Result<Holder, DiskError> {
+    let found = match disk.stat(path).await {
+        Ok(meta) => meta,
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(Holder::Nobody),
+        Err(error) => return Err(error),
+    };
+    let text = disk.read(path, 0..256).await.unwrap_or_default();
+    let dead = match parse_holder(&text, writer) {
+        Some(process) if process == writer.process => found.modified < writer.started,
+        Some(process) => is_dead(disk, process, writer).await,
+        None => false,
+    };
+    Ok(
+        match dead || writer.is_past(found.modified, STALE, Millis(0)) {
+            true => Holder::Dead,
+            false => Holder::Alive(text),
+        },
+    )
+}
+
 /// The process id in a lock of this host.
 fn parse_holder(text: &[u8], writer: &Writer) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;

@@ -7,11 +7,13 @@
 
 pub mod address;
 pub mod config;
+pub mod filter_rules;
 pub mod header_list;
 pub mod imap;
 pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
+pub mod mbox;
 pub mod mime;
 pub mod pop3;
 pub mod replay;
@@ -22,14 +24,16 @@ pub mod uid_list;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("address", address::run),
     ("config", config::run),
+    ("filter_rules", filter_rules::run),
     ("header_list", header_list::run),
     ("imap", imap::run),
     ("imap_session", imap_session::run),
     ("journal", journal::run),
     ("maildir_name", maildir_name::run),
+    ("mbox", mbox::run),
     ("mime", mime::run),
     ("pop3", pop3::run),
     ("smtp", smtp::run),

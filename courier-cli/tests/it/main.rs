@@ -8,14 +8,17 @@
 
 mod clients;
 mod demo;
+mod filter_rules;
 mod full_disk;
 mod harness;
 mod hostile;
 mod idle;
 mod imap_log;
+mod import;
 mod killed;
 mod killed_accounts;
 mod killed_imap;
 mod lifecycle;
+mod maildir_check;
 mod pop3;
 mod received;

@@ -4,9 +4,13 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod expunge;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod keywords;
 #[cfg(test)]
