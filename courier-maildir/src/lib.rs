@@ -67,7 +67,7 @@
 //! | IMAP `SELECT`, `EXAMINE`, `STATUS` | [`mailbox::open`] gives a [`mailbox::Snapshot`]; its `counts()` |
 //! | `NOOP`, `IDLE`, before tagged answers | [`mailbox::refresh`] gives [`mailbox::Changes`] |
 //! | `STORE` | [`mailbox::store`] |
-//! | `EXPUNGE`, `UID EXPUNGE`, `CLOSE` | [`mailbox::expunge`] |
+//! | `EXPUNGE`, `UID EXPUNGE`, `CLOSE` | [`mailbox::expunge`], [`mailbox::expunge_to`] the trash |
 //! | `APPEND` | [`mailbox::append`] |
 //! | `COPY`, `MOVE` | [`mailbox::copy`], [`mailbox::move_to`] |
 //! | `FETCH` of a file that is not there | [`mailbox::locate`] |
@@ -76,6 +76,9 @@
 //! | `CREATE`, `DELETE`, `RENAME` | [`folder::create`], [`folder::delete`], [`folder::rename`] |
 //! | `SUBSCRIBE`, `LSUB` | [`subscription::change`], [`subscription::load`] |
 //! | POP3 login, `RETR`, `QUIT` | [`pop3::open`], [`pop3::find`], [`pop3::mark_seen`], [`pop3::remove`] |
+//! | an account's quota, `GETQUOTA` | [`quota::adopt`], [`quota::usage`] |
+//! | local delivery by quota | [`quota::deliver`] |
+//! | login and logout with `IMAP_EMPTYTRASH` | [`trash::purge`] |
 //! | a new account | [`folder::create_maildir`] |
 //!
 //! # What is promised
@@ -106,9 +109,11 @@ pub mod measure;
 mod modified_utf7;
 pub mod name;
 pub mod pop3;
+pub mod quota;
 mod replace;
 mod scan;
 pub mod subscription;
+pub mod trash;
 pub mod tree;
 pub mod uid_list;
 mod validity;

@@ -14,6 +14,7 @@ pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
 pub mod mbox;
+pub mod maildirsize;
 pub mod mime;
 pub mod pop3;
 pub mod replay;
@@ -25,6 +26,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 12] = [
     ("address", address::run),
     ("config", config::run),
     ("filter_rules", filter_rules::run),
@@ -34,6 +36,7 @@ pub const TARGETS: [Target; 13] = [
     ("journal", journal::run),
     ("maildir_name", maildir_name::run),
     ("mbox", mbox::run),
+    ("maildirsize", maildirsize::run),
     ("mime", mime::run),
     ("pop3", pop3::run),
     ("smtp", smtp::run),

@@ -4,6 +4,8 @@
 //! A program keeps the options, the exit statuses and the output of its namesake;
 //! `--help` and `--version` work besides.
 
+pub mod deliverquota;
+
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

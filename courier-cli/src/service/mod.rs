@@ -5,6 +5,7 @@ pub mod esmtp;
 pub mod imap;
 pub mod login;
 pub mod pop3;
+pub(crate) mod quota;
 pub mod throttle;
 
 use std::collections::HashMap;

@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod deliverquota;
 mod demo;
 mod filter_rules;
 mod full_disk;
@@ -21,4 +22,6 @@ mod killed_imap;
 mod lifecycle;
 mod maildir_check;
 mod pop3;
+mod quota;
 mod received;
+mod trash;

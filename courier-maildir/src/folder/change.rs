@@ -7,6 +7,7 @@ use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op, Piece};
 
 use super::{Encoding, is_missing, list, locate};
 use super::{FOLDER_LIMIT, FOLDER_MARK, Folder, FolderError, FolderName, FolderPath};
+use crate::quota;
 use crate::replace::temporary;
 use crate::tree::remove_tree;
 use crate::validity;
@@ -135,6 +136,7 @@ pub async fn delete(
             error => error,
         })?;
     remove_tree(disk, &grave).await;
+    quota::renew(disk, maildir, writer).await;
     Ok(())
 }
 
@@ -175,6 +177,8 @@ pub async fn rename(
         })
         .collect();
     rename_all(disk, &paths, &[maildir]).await?;
+    // The trash may have become another folder, or another folder the trash.
+    quota::renew(disk, maildir, writer).await;
     let names = moves.into_iter();
     Ok(names
         .map(|(folder, to)| (folder.name.clone(), to))

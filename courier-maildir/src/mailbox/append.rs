@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Meta, Op, Piece, Reply};
 use courier_core::time::Timestamp;
 
+use super::expunge::remove;
 use super::locate::relocate;
 use super::snapshot::Snapshot;
-use super::{Expunge, MailboxError, expunge};
+use super::{Expunge, MailboxError};
 use crate::content::Content;
 use crate::flags::Flags;
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, Keyword, KeywordTable};
 use crate::lock::{self, Lock};
 use crate::name::{Name, UniqueName};
+use crate::quota::{self, Amount, Charge, Meter};
 use crate::tree::BATCH;
 use crate::uid_list::{self, Uid, UidList, UidValidity};
 use crate::writer::Writer;
@@ -90,6 +92,17 @@ pub async fn copy(
     target: &FolderPath,
     writer: &Writer,
 ) -> Result<Copied, MailboxError> {
+    copy_charged(disk, snapshot, uids, target, Charge::Due, writer).await
+}
+
+async fn copy_charged(
+    disk: &Disk,
+    snapshot: &mut Snapshot,
+    uids: &[Uid],
+    target: &FolderPath,
+    charge: Charge,
+    writer: &Writer,
+) -> Result<Copied, MailboxError> {
     let mut wanted: Vec<usize> = uids
         .iter()
         .filter_map(|&uid| snapshot.names.find(uid))
@@ -98,7 +111,10 @@ pub async fn copy(
     let gone = wanted.iter().filter(|at| lost.contains(at));
     let gone = gone.filter_map(|&at| snapshot.entry(at)?.uid()).collect();
     wanted.retain(|at| !lost.contains(at));
-    let mut arrivals = Arrivals::default();
+    let mut arrivals = Arrivals {
+        charge,
+        ..Arrivals::default()
+    };
     for &at in &wanted {
         let Some(entry) = snapshot.entry(at) else {
             continue;
@@ -136,9 +152,14 @@ pub async fn move_to(
     target: &FolderPath,
     writer: &Writer,
 ) -> Result<Copied, MailboxError> {
-    let copied = copy(disk, snapshot, uids, target, writer).await?;
+    // What stays within a quota needs no room in it.
+    let charge = match quota::is_shared(&snapshot.folder, target) {
+        true => Charge::Never,
+        false => Charge::Due,
+    };
+    let copied = copy_charged(disk, snapshot, uids, target, charge, writer).await?;
     let here: Vec<Uid> = copied.uids.iter().map(|(here, _)| *here).collect();
-    expunge(disk, snapshot, Expunge::Each(&here), writer).await?;
+    remove(disk, snapshot, Expunge::Each(&here), charge, writer).await?;
     Ok(copied)
 }
 
@@ -212,6 +233,7 @@ struct Arrivals {
     names: Vec<Vec<u8>>,
     keywords: Vec<(Vec<u8>, keywords::SetId)>,
     table: KeywordTable,
+    charge: Charge,
 }
 
 impl Arrivals {
@@ -236,10 +258,14 @@ impl Arrivals {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<Appended, MailboxError> {
+        let charge = self.charge(disk, folder, writer).await?;
         let result = match self.write(disk, writer).await {
             Ok(()) => self.number(disk, folder, writer).await,
             Err(error) => Err(error.into()),
         };
+        if let (Err(_), Some((meter, amount))) = (&result, charge) {
+            meter.give_back(disk, amount, writer).await;
+        }
         for tmp in self.tmp.chunks(BATCH) {
             let unlinks = tmp.iter().cloned().map(Op::Unlink);
             disk.run(unlinks.collect()).await;
@@ -250,6 +276,31 @@ impl Arrivals {
             },
             error => error,
         })
+    }
+
+    /// Asks the quota for room, and takes it.
+    async fn charge(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: &Writer,
+    ) -> Result<Option<(Meter, Amount)>, MailboxError> {
+        if self.charge == Charge::Never {
+            return Ok(None);
+        }
+        let Some(meter) = Meter::of(disk, folder).await else {
+            return Ok(None);
+        };
+        let counted = self.sources.iter().zip(&self.names);
+        let counted = counted.filter(|(_, name)| quota::is_counted(name));
+        let messages = counted.map(|(source, name)| match source {
+            Source::Text(..) => (name.as_slice(), PathBuf::new()),
+            Source::File(path) => (name.as_slice(), path.clone()),
+        });
+        let messages: Vec<_> = messages.collect();
+        let amount = quota::weigh(disk, &messages).await?.into_iter().sum();
+        meter.take(disk, amount, writer).await?;
+        Ok(Some((meter, amount)))
     }
 
     /// Puts the messages into `tmp`, whole and durable.

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use courier_core::disk::DiskError;
 
 pub use append::{Appended, Copied, NewMessage, append, copy, move_to};
-pub use expunge::{Expunge, expunge};
+pub use expunge::{Expunge, expunge, expunge_to};
 pub use finding::Finding;
 pub(crate) use found::Found;
 pub use locate::locate;
@@ -55,6 +55,12 @@ pub enum MailboxError {
     /// A keyword is refused.
     #[error(transparent)]
     Keyword(#[from] KeywordError),
+    /// There is no room for the messages by the quota.
+    #[error("{} is over its quota", maildir.display())]
+    OverQuota {
+        /// The maildir.
+        maildir: PathBuf,
+    },
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -5,6 +5,7 @@
 mod append;
 #[cfg(test)]
 mod check;
+mod charged;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
@@ -15,6 +16,8 @@ mod import;
 mod keywords;
 #[cfg(test)]
 mod pop3;
+#[cfg(test)]
+mod quota;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

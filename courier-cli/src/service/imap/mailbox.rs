@@ -1,5 +1,6 @@
 //! The mailbox that a session has open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -39,6 +40,8 @@ pub(super) struct Mailbox {
     folder: FolderPath,
     /// Out only while a task has it.
     snapshot: Option<Snapshot>,
+    /// What the session has copied from here.
+    copied: HashSet<uid_list::Uid>,
 }
 
 impl Mailbox {
@@ -72,6 +75,7 @@ impl Mailbox {
             writer: writer.clone(),
             folder,
             snapshot: Some(snapshot),
+            copied: HashSet::new(),
         };
         Ok((mailbox, opened))
     }
@@ -252,11 +256,33 @@ impl Mailbox {
     }
 
     /// Removes messages durably, those that are still marked.
-    pub(super) async fn expunge(&mut self, wanted: &[Uid]) -> Result<Vec<Uid>, Refusal> {
+    ///
+    /// With a trash they go there, unless the session has copied them: clients that have
+    /// a trash of their own copy a message there before they expunge it.
+    pub(super) async fn expunge(
+        &mut self,
+        wanted: &[Uid],
+        trash: Option<FolderPath>,
+    ) -> Result<Vec<Uid>, Refusal> {
+        let trash = trash.filter(|trash| trash.path() != self.folder.path());
         let here = uids_here(wanted);
+        let copied = |uid: &uid_list::Uid| trash.is_none() || self.copied.contains(uid);
+        let (copied, kept): (Vec<_>, Vec<_>) = here.into_iter().partition(copied);
         let expunged = self.task(move |disk, mut snapshot, writer| async move {
-            let which = Expunge::TrashedAmong(&here);
-            let expunged = mailbox::expunge(&disk, &mut snapshot, which, &writer).await;
+            let which = Expunge::TrashedAmong(&copied);
+            let mut expunged = mailbox::expunge(&disk, &mut snapshot, which, &writer).await;
+            if let (Ok(gone), Some(trash)) = (&mut expunged, trash) {
+                let which = Expunge::TrashedAmong(&kept);
+                let trashed =
+                    mailbox::expunge_to(&disk, &mut snapshot, which, &trash, &writer).await;
+                match trashed {
+                    Ok(trashed) => {
+                        gone.extend(trashed);
+                        gone.sort_unstable();
+                    }
+                    Err(error) => expunged = Err(error),
+                }
+            }
             (snapshot, expunged)
         });
         let expunged = expunged.await?.map_err(|error| mailbox_refusal(&error))?;
@@ -282,6 +308,10 @@ impl Mailbox {
             (snapshot, copied)
         });
         let copied = copied.await?.map_err(|error| mailbox_refusal(&error))?;
+        if mode == CopyMode::Copy {
+            self.copied
+                .extend(copied.uids.iter().map(|(here, _)| *here));
+        }
         let pairs = copied.uids.iter();
         Ok(Copied {
             uid_validity: uid_validity(copied.validity).ok_or(Refusal::ServerBug)?,
