@@ -13,8 +13,8 @@ pub mod imap;
 pub mod imap_session;
 pub mod journal;
 pub mod maildir_name;
-pub mod mbox;
 pub mod maildirsize;
+pub mod mbox;
 pub mod mime;
 pub mod pop3;
 pub mod replay;
@@ -25,8 +25,7 @@ pub mod uid_list;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     ("address", address::run),
     ("config", config::run),
     ("filter_rules", filter_rules::run),
@@ -35,8 +34,8 @@ pub const TARGETS: [Target; 12] = [
     ("imap_session", imap_session::run),
     ("journal", journal::run),
     ("maildir_name", maildir_name::run),
-    ("mbox", mbox::run),
     ("maildirsize", maildirsize::run),
+    ("mbox", mbox::run),
     ("mime", mime::run),
     ("pop3", pop3::run),
     ("smtp", smtp::run),

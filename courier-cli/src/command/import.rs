@@ -156,9 +156,8 @@ fn status(error: &ImportError) -> Status {
         ImportError::Disk(error)
         | ImportError::Folder(FolderError::Disk(error))
         | ImportError::Mailbox(MailboxError::Disk(error)) => Status::of_disk(error.kind),
-        ImportError::Mailbox(MailboxError::Lock(_)) | ImportError::Folder(FolderError::Lock(_)) => {
-            Status::TryLater
-        }
+        ImportError::Mailbox(MailboxError::Lock(_) | MailboxError::OverQuota { .. })
+        | ImportError::Folder(FolderError::Lock(_)) => Status::TryLater,
         ImportError::Folder(_) => Status::CannotCreate,
         _ => Status::Software,
     }

@@ -7,6 +7,7 @@
 
 mod folder;
 mod messages;
+mod quota;
 mod state;
 
 use std::fmt;
@@ -157,6 +158,7 @@ pub async fn check(
     }
     check.subscriptions(&folders).await?;
     check.size_list().await?;
+    check.quota().await?;
     Ok(check.summary)
 }
 

@@ -119,6 +119,8 @@ impl<'a> Target<'a> {
         let mut outcome = Ok(());
         match added {
             Ok(()) => self.summary.added += batch.len() as u64,
+            // Some of them may have room.
+            Err(MailboxError::OverQuota { .. }) => outcome = self.one_by_one(&batch).await,
             Err(error) if is_final(&error) => outcome = Err(error.into()),
             Err(_) => outcome = self.one_by_one(&batch).await,
         }
@@ -176,7 +178,9 @@ impl<'a> Target<'a> {
 /// Whether no other message could be added either.
 fn is_final(error: &MailboxError) -> bool {
     match error {
-        MailboxError::Lock(_) | MailboxError::UidsExhausted => true,
+        MailboxError::Lock(_) | MailboxError::UidsExhausted | MailboxError::OverQuota { .. } => {
+            true
+        }
         MailboxError::Disk(error) => matches!(
             error.kind,
             DiskErrorKind::NoSpace

@@ -36,6 +36,7 @@ pub(crate) use counted::{counts, is_counted, size};
 pub use delivery::{Admitted, Metered, Target, admit, deliver, deliver_counted, deliver_known};
 pub use file::{End, FILE, LIMIT, SizeFile, Trust, print, record};
 pub(crate) use meter::{Charge, Meter, is_shared, renew, weigh};
+pub(crate) use recount::total;
 pub use recount::{Recount, Rest, recount};
 pub use set::{Set, adopt, set, top};
 pub use spec::QuotaSpec;

@@ -62,6 +62,18 @@ pub async fn recount(
     })
 }
 
+/// Counts as [`recount`] does, and writes nothing.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn total(disk: &Disk, maildir: &Path) -> Result<Amount, DiskError> {
+    let mut count = Count::default();
+    for folder in folders(disk, maildir).await? {
+        count.folder(disk, &folder).await?;
+    }
+    Ok(count.total)
+}
+
 /// [`recount`], again while the maildir moves, a few times.
 pub(super) async fn recount_at_rest(
     disk: &Disk,

@@ -230,6 +230,33 @@ fn other_state_files_are_looked_at() {
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
+#[test]
+fn a_wrong_quota_file_is_counted() {
+    let mut disk = opened();
+    let right = "1000S\n          12            3\n";
+    for (text, wrong) in [
+        (
+            "1000S\n          12            2\n",
+            "says 12 octets in 2 messages, there are 12 octets in 3 messages",
+        ),
+        ("", "is empty or damaged: the limit is lost"),
+        ("\0\0\0\0", "is empty or damaged: the limit is lost"),
+    ] {
+        disk.plant_file("/m/maildirsize", text.as_bytes());
+        disk.advance(Millis::from_secs(5));
+        let (looked, _) = mend(&mut disk);
+        assert_eq!(looked, [format!("/m/maildirsize: error: {wrong}")]);
+        if text.len() > 4 {
+            assert_eq!(
+                disk.contents("/m/maildirsize").as_deref(),
+                Some(right.as_bytes())
+            );
+        }
+    }
+    disk.plant_file("/m/maildirsize", right.as_bytes());
+    assert_eq!(mend(&mut disk), (vec![], vec![]));
+}
+
 /// Damaged in each way that is mended.
 fn damaged() -> MemDisk {
     let mut disk = opened();
@@ -242,6 +269,7 @@ fn damaged() -> MemDisk {
         "/m/courierimapkeywords/:list",
         b"a\n\n9.gone:0\n1.x,S=4:0\n",
     );
+    disk.plant_file("/m/maildirsize", b"1000S\n");
     disk.plant_directory("/m/.a/cur");
     disk.sync_all();
     disk.advance(Millis::from_mins(40 * 60));

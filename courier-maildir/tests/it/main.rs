@@ -4,8 +4,9 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
-mod check;
 mod charged;
+#[cfg(test)]
+mod check;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
