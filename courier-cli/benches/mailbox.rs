@@ -1,5 +1,8 @@
-//! Opening a maildir of 100,000 messages on a real disk, and looking again, beside what
-//! reading the names of its directory costs without doing anything with them.
+//! Opening maildirs of many messages on a real disk, looking again, changing flags and
+//! appending, beside what the bare system calls cost without doing anything else.
+//!
+//! `COURIER_BENCH_MESSAGES=1000000` measures with so many; several numbers are parted by
+//! commas.
 #![expect(
     clippy::expect_used,
     reason = "a bench that cannot go on has nothing to measure"
@@ -7,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::hint::black_box;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,14 +18,19 @@ use std::time::{Duration, Instant};
 use courier_cli::clock;
 use courier_cli::disk::StdDisk;
 use courier_core::disk::{self, Op, Reply};
+use courier_maildir::content::Content;
+use courier_maildir::flags::Flags;
 use courier_maildir::folder::FolderPath;
-use courier_maildir::mailbox::{Access, Changes, Snapshot, open, refresh};
+use courier_maildir::index;
+use courier_maildir::mailbox::{
+    Access, Appended, Changes, FlagChange, How, NewMessage, Snapshot, append, open, refresh,
+    reopen, save_index, store,
+};
 use courier_maildir::name::HostName;
 use courier_maildir::uid_list;
 use courier_maildir::writer::Writer;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-const MESSAGES: u64 = 100_000;
 /// After this time the time stamp of a directory is believed to tell every change.
 const AT_REST: Duration = Duration::from_secs(4);
 
@@ -36,7 +45,7 @@ struct Maildir {
 }
 
 impl Maildir {
-    fn make() -> Self {
+    fn make(messages: u64) -> Self {
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let path = place.path().join("Maildir");
         for directory in ["tmp", "new", "cur"] {
@@ -50,7 +59,7 @@ impl Maildir {
             next: 0,
             _place: place,
         };
-        for _ in 0..MESSAGES {
+        for _ in 0..messages {
             maildir.arrive("cur", ":2,S");
         }
         maildir
@@ -74,14 +83,99 @@ impl Maildir {
         self.disk.run(task).expect("opened")
     }
 
+    fn reopen(&self, seen: &Snapshot) -> Snapshot {
+        let (writer, seen) = (self.writer.at(clock::now()), seen.clone());
+        let task =
+            disk::task(|disk| async move { reopen(&disk, seen, Access::ReadWrite, &writer).await });
+        self.disk.run(task).expect("opened")
+    }
+
     fn refresh(&self, snapshot: &mut Snapshot) -> Changes {
         let writer = self.writer.at(clock::now());
         let task = disk::task(|disk| async move { refresh(&disk, snapshot, &writer).await });
         self.disk.run(task).expect("looked")
     }
 
+    fn append(&self, text: &[u8]) -> Appended {
+        let writer = self.writer.at(clock::now());
+        let message = NewMessage {
+            content: Content::default().octets(text),
+            flags: Flags::SEEN,
+            keywords: Vec::new(),
+            date: None,
+        };
+        let task =
+            disk::task(
+                |disk| async move { append(&disk, &self.folder, vec![message], &writer).await },
+            );
+        self.disk.run(task).expect("appended")
+    }
+
+    /// What a message costs at least: a file that is synced, its name, and the sync of
+    /// that.
+    fn bare(&self, number: u32, text: &[u8]) {
+        let (tmp, cur) = (self.path.join("tmp/bare"), self.path.join("cur"));
+        let mut file = File::create_new(&tmp).expect("made");
+        file.write_all(text).expect("written");
+        file.sync_data().expect("synced");
+        fs::hard_link(&tmp, cur.join(format!("1.bare{number}:2,S"))).expect("linked");
+        File::open(&cur)
+            .and_then(|cur| cur.sync_all())
+            .expect("synced");
+        fs::remove_file(&tmp).expect("removed");
+    }
+
+    fn store(&self, snapshot: &mut Snapshot, uids: &[uid_list::Uid], how: How) -> usize {
+        let writer = self.writer.at(clock::now());
+        let change = FlagChange {
+            how,
+            flags: Flags::FLAGGED,
+            within: Flags::IMAP,
+            keywords: None,
+        };
+        let task =
+            disk::task(|disk| async move { store(&disk, snapshot, uids, &change, &writer).await });
+        self.disk.run(task).expect("stored").changed.len()
+    }
+
+    /// Renames so many files there and back, and syncs: two rounds of flag changes.
+    fn renames(&self, count: usize) {
+        let cur = self.path.join("cur");
+        let names = fs::read_dir(&cur).expect("a directory");
+        let names = names.take(count).map(|entry| entry.expect("read").path());
+        let names: Vec<_> = names.collect();
+        let sync = || File::open(&cur).and_then(|cur| cur.sync_all());
+        let other = |name: &Path| {
+            let mut name = name.as_os_str().to_owned();
+            name.push("F");
+            PathBuf::from(name)
+        };
+        for name in &names {
+            fs::rename(name, other(name)).expect("renamed");
+        }
+        sync().expect("synced");
+        for name in &names {
+            fs::rename(other(name), name).expect("renamed");
+        }
+        sync().expect("synced");
+    }
+
     fn forget(&self) {
         fs::remove_file(self.path.join(uid_list::FILE)).ok();
+        self.forget_index();
+    }
+
+    fn forget_index(&self) {
+        fs::remove_file(self.path.join(index::FILE)).ok();
+    }
+
+    fn save_index(&self) {
+        let writer = self.writer.at(clock::now());
+        let snapshot = self.open();
+        let task = disk::task(|disk| async move {
+            save_index(&disk, &snapshot, &writer).await;
+        });
+        self.disk.run(task);
     }
 }
 
@@ -92,11 +186,19 @@ fn list(disk: &StdDisk, directory: &Path) -> Reply {
     disk.run(task).expect("listed")
 }
 
-fn mailbox(c: &mut Criterion) {
-    let mut maildir = Maildir::make();
-    let mut group = c.benchmark_group("maildir of 100,000");
+fn mailboxes(c: &mut Criterion) {
+    let sizes = std::env::var("COURIER_BENCH_MESSAGES");
+    let sizes = sizes.unwrap_or_else(|_| "1000,10000,100000".to_owned());
+    for size in sizes.split(',') {
+        mailbox(c, size.parse().expect("a number of messages"));
+    }
+}
+
+fn mailbox(c: &mut Criterion, messages: u64) {
+    let mut maildir = Maildir::make(messages);
+    let mut group = c.benchmark_group(format!("maildir of {messages}"));
     group
-        .throughput(Throughput::Elements(MESSAGES))
+        .throughput(Throughput::Elements(messages))
         .sample_size(10);
     let cur = maildir.path.join("cur");
     group.bench_function("bare readdir", |b| {
@@ -136,11 +238,50 @@ fn mailbox(c: &mut Criterion) {
     });
     thread::sleep(AT_REST);
     maildir.refresh(&mut snapshot);
+    maildir.save_index();
+    group.bench_function("open, index at hand", |b| b.iter(|| maildir.open().len()));
+    maildir.forget_index();
+    let seen = maildir.open().share().expect("in order");
+    group.bench_function("open, seen by another session", |b| {
+        b.iter(|| maildir.reopen(&seen).len());
+    });
     group.bench_function("look again, nothing changed", |b| {
         b.iter(|| maildir.refresh(&mut snapshot).is_empty());
+    });
+    let (text, mut bare) = (vec![b'x'; 4096], 0);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("bare durable file", |b| {
+        b.iter(|| {
+            bare += 1;
+            maildir.bare(bare, &text);
+        });
+    });
+    group.bench_function("append, durable", |b| b.iter(|| maildir.append(&text)));
+    let flagged = usize::try_from(messages).map_or(FLAGGED, |all| all.min(FLAGGED));
+    group.throughput(Throughput::Elements(2 * flagged as u64));
+    group.bench_function("bare renames there and back", |b| {
+        b.iter(|| maildir.renames(flagged));
+    });
+    group.throughput(Throughput::Elements(flagged as u64));
+    let mut snapshot = maildir.open();
+    let uids: Vec<_> = snapshot.messages().map(|message| message.uid()).collect();
+    let uids: Vec<_> = uids.into_iter().take(flagged).collect();
+    let mut how = How::Add;
+    group.bench_function("flag changes, durable", |b| {
+        b.iter(|| {
+            let flags = maildir.store(&mut snapshot, &uids, how);
+            how = match how {
+                How::Add => How::Remove,
+                _ => How::Add,
+            };
+            flags
+        });
     });
     group.finish();
 }
 
-criterion_group!(benches, mailbox);
+/// Messages whose flags are changed at once.
+const FLAGGED: usize = 10_000;
+
+criterion_group!(benches, mailboxes);
 criterion_main!(benches);

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use courier_core::disk::DiskErrorKind;
+
 /// An exit status (`sysexits.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -58,6 +60,22 @@ impl Status {
             | std::io::ErrorKind::NotFound
             | std::io::ErrorKind::NotADirectory => Self::CannotCreate,
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::TryLater,
+            _ => Self::Io,
+        }
+    }
+
+    /// The status for what a disk said, where nothing closer is known.
+    #[must_use]
+    pub fn of_disk(kind: DiskErrorKind) -> Self {
+        match kind {
+            DiskErrorKind::Permission => Self::Permission,
+            DiskErrorKind::NotFound | DiskErrorKind::NotADirectory | DiskErrorKind::Exists => {
+                Self::CannotCreate
+            }
+            DiskErrorKind::NoSpace
+            | DiskErrorKind::Quota
+            | DiskErrorKind::TooManyFiles
+            | DiskErrorKind::Busy => Self::TryLater,
             _ => Self::Io,
         }
     }

@@ -51,6 +51,27 @@ pub fn give_up(layout: &Layout) -> io::Result<Identity> {
     })
 }
 
+/// Becomes the owner of a maildir for good, if we are root and it is somebody else's:
+/// what is made there is theirs then, and no link of theirs leads root astray. Must be
+/// called while the process has one thread.
+///
+/// # Errors
+/// If there is no such directory, or if the system refuses.
+pub fn become_owner(maildir: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let facts = fs::symlink_metadata(maildir)?;
+    if facts.uid() == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(facts.uid()), Gid::from_raw(facts.gid()));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
 /// Gives what root has made in a root's `var` and `share` to the owner of its
 /// mailboxes, whose server it must be able to read it.
 ///

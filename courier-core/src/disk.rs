@@ -110,6 +110,16 @@ pub enum Op {
         /// The name it gets.
         to: PathBuf,
     },
+    /// Makes a symbolic link; fails if the name is taken.
+    Symlink {
+        /// Where it leads; nothing needs to be there.
+        target: PathBuf,
+        /// Name of the link.
+        path: PathBuf,
+    },
+    /// Where a symbolic link leads, as it says it. Gives [`Reply::Path`]; of what is no
+    /// link, `EINVAL`.
+    ReadLink(PathBuf),
     /// Removes a name of a file.
     Unlink(PathBuf),
     /// Makes a directory; its parent must exist.
@@ -452,6 +462,17 @@ impl Disk {
         }
     }
 
+    /// [`Op::ReadLink`].
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn read_link(&self, path: &Path) -> Result<PathBuf, DiskError> {
+        match self.one(Op::ReadLink(path.to_path_buf())).await? {
+            Reply::Path(target) => Ok(target),
+            _ => Err(Self::wrong_reply("read link", path)),
+        }
+    }
+
     /// [`Op::List`].
     ///
     /// # Errors
@@ -486,6 +507,8 @@ impl Op {
             Self::SyncDir(_) => "sync directory",
             Self::Rename { .. } => "rename",
             Self::Link { .. } => "link",
+            Self::Symlink { .. } => "make link",
+            Self::ReadLink(_) => "read link",
             Self::Unlink(_) => "remove",
             Self::Mkdir { .. } => "make directory",
             Self::Rmdir(_) => "remove directory",
@@ -514,6 +537,8 @@ impl Op {
             | Self::SyncDir(path)
             | Self::Rename { from: path, .. }
             | Self::Link { from: path, .. }
+            | Self::Symlink { path, .. }
+            | Self::ReadLink(path)
             | Self::Unlink(path)
             | Self::Mkdir { path, .. }
             | Self::Rmdir(path)

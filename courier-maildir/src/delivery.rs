@@ -12,7 +12,7 @@ use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op};
 
 use crate::content::Content;
 use crate::folder::{FolderPath, ensure, is_missing};
-use crate::name::{Key, Name, UniqueName};
+use crate::name::{Key, Name, Sizes, UniqueName};
 use crate::scan::list_quiet;
 use crate::writer::Writer;
 
@@ -77,9 +77,71 @@ pub enum DeliveryError {
         /// Its directory.
         path: PathBuf,
     },
+    /// There is no room for the message by the quota.
+    #[error("{} is over its quota", maildir.display())]
+    OverQuota {
+        /// The maildir.
+        maildir: PathBuf,
+    },
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// A message that its host has written into `tmp` of a folder and synced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where it goes.
+    pub folder: FolderPath,
+    /// Its name.
+    pub name: UniqueName,
+    /// What was written.
+    pub sizes: Sizes,
+    /// Where it is.
+    pub tmp: PathBuf,
+}
+
+/// Gives a message that is written its name in `new`, durably. Its file in `tmp` is
+/// gone afterwards, come what may.
+///
+/// # Errors
+/// What the disk says; nothing is left of the message then.
+pub async fn publish(disk: &Disk, written: Written) -> Result<Delivered, DeliveryError> {
+    let base = written.name.base(written.sizes);
+    let job = Job {
+        new: written.folder.in_new(base.as_bytes()),
+        base,
+        tmp: written.tmp,
+        delivery: Delivery {
+            folder: written.folder,
+            name: written.name,
+            content: Content::default(),
+            attempt: Attempt::First,
+            absent: Absent::Refuse,
+        },
+        state: State::Written,
+    };
+    let mut jobs = [job];
+    link(disk, &mut jobs).await;
+    sync(disk, &mut jobs).await;
+    let [job] = jobs;
+    job.outcome()
+}
+
+/// Looks for messages that an earlier attempt may have delivered, and makes sure that
+/// they are durable; nothing is delivered. Gives those that are there.
+pub(crate) async fn earlier(disk: &Disk, batch: Vec<Delivery>) -> Vec<Option<Delivered>> {
+    let mut jobs: Vec<Job> = batch.into_iter().map(Job::new).collect();
+    find_earlier(disk, &mut jobs).await;
+    let found = |job: &Job| matches!(job.state, State::Found(_));
+    let mut there: Vec<bool> = jobs.iter().map(found).collect();
+    sync(disk, &mut jobs).await;
+    there.reverse();
+    let outcomes = jobs.into_iter().map(|job| match there.pop() {
+        Some(true) => job.outcome().ok(),
+        _ => None,
+    });
+    outcomes.collect()
 }
 
 /// Delivers messages, and gives the outcome of each, in order. Those that cannot be

@@ -67,15 +67,21 @@
 //! | IMAP `SELECT`, `EXAMINE`, `STATUS` | [`mailbox::open`] gives a [`mailbox::Snapshot`]; its `counts()` |
 //! | `NOOP`, `IDLE`, before tagged answers | [`mailbox::refresh`] gives [`mailbox::Changes`] |
 //! | `STORE` | [`mailbox::store`] |
-//! | `EXPUNGE`, `UID EXPUNGE`, `CLOSE` | [`mailbox::expunge`] |
+//! | `EXPUNGE`, `UID EXPUNGE`, `CLOSE` | [`mailbox::expunge`], [`mailbox::expunge_to`] the trash |
 //! | `APPEND` | [`mailbox::append`] |
 //! | `COPY`, `MOVE` | [`mailbox::copy`], [`mailbox::move_to`] |
 //! | `FETCH` of a file that is not there | [`mailbox::locate`] |
 //! | `RFC822.SIZE` that no name tells | [`mailbox::measure`] |
 //! | `LIST`, any mailbox name | [`folder::list`], [`folder::locate`] |
 //! | `CREATE`, `DELETE`, `RENAME` | [`folder::create`], [`folder::delete`], [`folder::rename`] |
+//! | `GETACL`, `MYRIGHTS`, `SETACL`, `DELETEACL` | [`acl::read`], [`acl::change`]; at login [`acl::reset`] |
+//! | folders of others by `#shared.` | [`shared::find`], [`shared::list`] |
+//! | folders of others by `shared.` | [`shared::mirror::subscribe`], [`shared::mirror::unsubscribe`], [`shared::mirror::sync`], [`shared::mirror::expunge`] |
 //! | `SUBSCRIBE`, `LSUB` | [`subscription::change`], [`subscription::load`] |
 //! | POP3 login, `RETR`, `QUIT` | [`pop3::open`], [`pop3::find`], [`pop3::mark_seen`], [`pop3::remove`] |
+//! | an account's quota, `GETQUOTA` | [`quota::adopt`], [`quota::usage`] |
+//! | local delivery by quota | [`quota::deliver`] |
+//! | login and logout with `IMAP_EMPTYTRASH` | [`trash::purge`] |
 //! | a new account | [`folder::create_maildir`] |
 //!
 //! # What is promised
@@ -91,10 +97,16 @@
 //! every operation.
 #![forbid(unsafe_code)]
 
+pub mod acl;
+pub mod autoresponse;
+pub mod check;
 pub mod content;
 pub mod delivery;
+pub mod filter_rules;
 pub mod flags;
 pub mod folder;
+pub mod import;
+pub mod index;
 pub mod keywords;
 pub mod lock;
 pub mod mailbox;
@@ -102,9 +114,13 @@ pub mod measure;
 mod modified_utf7;
 pub mod name;
 pub mod pop3;
+pub mod quota;
 mod replace;
 mod scan;
+pub mod shared;
+pub mod shared_index;
 pub mod subscription;
+pub mod trash;
 pub mod tree;
 pub mod uid_list;
 mod validity;

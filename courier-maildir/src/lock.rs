@@ -46,6 +46,8 @@ pub(crate) struct Lock {
     inode: u64,
     /// Somebody else held it when we came: what that one wrote may not be synced.
     pub(crate) contested: bool,
+    /// That one never gave it back: what it wrote may be half done.
+    pub(crate) abandoned: bool,
 }
 
 impl Lock {
@@ -61,18 +63,25 @@ impl Lock {
         patience: Millis,
     ) -> Result<Self, LockError> {
         let path = tmp.join(name);
-        let (mut waited, mut pause, mut contested) = (Millis(0), SHORTEST_PAUSE, false);
+        let (mut waited, mut pause) = (Millis(0), SHORTEST_PAUSE);
+        let (mut contested, mut abandoned) = (false, false);
         loop {
             if let Some(inode) = attempt(disk, tmp, &path, writer).await? {
                 return Ok(Self {
                     path,
                     inode,
                     contested,
+                    abandoned,
                 });
             }
             contested = true;
-            if break_stale(disk, tmp, &path, writer, waited).await? {
-                continue;
+            match break_stale(disk, tmp, &path, writer, waited).await? {
+                Broken::No => {}
+                Broken::Gone => continue,
+                Broken::Yes => {
+                    abandoned = true;
+                    continue;
+                }
             }
             if waited >= patience {
                 return Err(LockError::Busy { path });
@@ -128,19 +137,29 @@ async fn attempt(
     }
 }
 
-/// Removes the lock if nobody can be holding it any more; says whether it is worth
-/// trying again at once.
+/// What became of a lock that another held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    /// It is held.
+    No,
+    /// It was given back meanwhile.
+    Gone,
+    /// Nobody could be holding it any more: it was removed.
+    Yes,
+}
+
+/// Removes the lock if nobody can be holding it any more.
 async fn break_stale(
     disk: &Disk,
     tmp: &Path,
     path: &Path,
     writer: &Writer,
     waited: Millis,
-) -> Result<bool, DiskError> {
+) -> Result<Broken, DiskError> {
     let (found, holder) = match (disk.stat(path).await, disk.read(path, 0..256).await) {
         (Ok(meta), Ok(holder)) => (meta, holder),
         (Err(error), _) | (_, Err(error)) if error.kind == DiskErrorKind::NotFound => {
-            return Ok(true);
+            return Ok(Broken::Gone);
         }
         (Ok(meta), Err(_)) => (meta, Vec::new()),
         (Err(error), _) => return Err(error),
@@ -151,9 +170,44 @@ async fn break_stale(
         None => false,
     };
     if !dead && !writer.is_past(found.modified, STALE, waited) {
-        return Ok(false);
+        return Ok(Broken::No);
     }
     remove(disk, tmp, path, found.inode, writer).await
+}
+
+/// Who holds a lock.
+#[derive(Debug)]
+pub(crate) enum Holder {
+    /// There is no lock.
+    Nobody,
+    /// Somebody who may be at work: what the lock says.
+    Alive(Vec<u8>),
+    /// Somebody who cannot be.
+    Dead,
+}
+
+/// Looks who holds a lock.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn holder(disk: &Disk, path: &Path, writer: &Writer) -> Result<Holder, DiskError> {
+    let found = match disk.stat(path).await {
+        Ok(meta) => meta,
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(Holder::Nobody),
+        Err(error) => return Err(error),
+    };
+    let text = disk.read(path, 0..256).await.unwrap_or_default();
+    let dead = match parse_holder(&text, writer) {
+        Some(process) if process == writer.process => found.modified < writer.started,
+        Some(process) => is_dead(disk, process, writer).await,
+        None => false,
+    };
+    Ok(
+        match dead || writer.is_past(found.modified, STALE, Millis(0)) {
+            true => Holder::Dead,
+            false => Holder::Alive(text),
+        },
+    )
 }
 
 /// The process id in a lock of this host.
@@ -178,7 +232,7 @@ async fn remove(
     path: &Path,
     inode: u64,
     writer: &Writer,
-) -> Result<bool, DiskError> {
+) -> Result<Broken, DiskError> {
     let aside = temporary(tmp, writer);
     let rename = Op::Rename {
         from: path.to_path_buf(),
@@ -186,7 +240,7 @@ async fn remove(
     };
     match disk.one(rename).await {
         Ok(_) => {}
-        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(true),
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(Broken::Gone),
         Err(error) => return Err(error),
     }
     let taken = disk.stat(&aside).await;
@@ -198,7 +252,7 @@ async fn remove(
         disk.one(back).await.ok();
     }
     disk.one(Op::Unlink(aside)).await.ok();
-    Ok(true)
+    Ok(Broken::Yes)
 }
 
 #[cfg(test)]
@@ -259,7 +313,7 @@ mod tests {
             let writer = writer(disk.now());
             let taken = take(&mut disk, &writer, Millis(0));
             assert_eq!(taken.is_err(), alive, "{holder}");
-            assert!(taken.is_err() || taken.is_ok_and(|lock| lock.contested));
+            assert!(taken.is_err() || taken.is_ok_and(|lock| lock.contested && lock.abandoned));
         }
     }
 

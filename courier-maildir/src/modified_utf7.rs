@@ -69,6 +69,26 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     (encode(&out) == text).then_some(out)
 }
 
+/// Reads modified UTF-7 as Courier's conversion does: letters that needed no shift, and
+/// bits that are left over, are taken as well. Nothing for other octets than ASCII.
+pub(crate) fn decode_loosely(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, shifted)) = rest.split_once('&') {
+        out.push_str(plain);
+        let (letters, after) = shifted.split_once('-')?;
+        if letters.is_empty() {
+            out.push('&');
+        } else {
+            let text = String::from_utf16(&unshift(letters)?).ok()?;
+            out.push_str(Some(text).filter(|text| !text.is_empty())?.as_str());
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    text.is_ascii().then_some(out)
+}
+
 fn unshift(letters: &str) -> Option<Vec<u16>> {
     let (mut bits, mut held, mut units) = (0_u32, 0, Vec::new());
     for letter in letters.bytes() {
@@ -117,7 +137,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_conversion_takes_more() {
+        let cases = [
+            ("&AGE-", Some("a")),
+            ("&AOl-", Some("é")),
+            ("&AOk-t&AOk-", Some("été")),
+            ("r&-d", Some("r&d")),
+            ("r&d", None),
+            ("&2D0-", None),
+            ("&A-", None),
+            ("é", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(decode_loosely(text).as_deref(), expected, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_read_strictly_is_read_loosely(text: String) {
+            prop_assert_eq!(decode_loosely(&encode(&text)), Some(text));
+        }
+
         #[test]
         fn encoded_text_is_read_back(text: String) {
             let encoded = encode(&text);

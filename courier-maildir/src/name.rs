@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use courier_core::mta::journal::MessageId;
 
@@ -148,13 +148,17 @@ impl<'a> Name<'a> {
         Cow::Owned(name)
     }
 
+    /// The number at the front, by which messages are ordered first.
+    pub(crate) fn arrival(self) -> u64 {
+        parse_digits(self.base).unwrap_or(u64::MAX)
+    }
+
     /// The order in which messages that are seen for the first time get their UIDs:
     /// by the number at the front, then by the octets of the base.
     #[must_use]
     pub fn arrival_order(self, other: Self) -> Ordering {
-        let number = |name: Self| parse_digits(name.base).unwrap_or(u64::MAX);
-        number(self)
-            .cmp(&number(other))
+        self.arrival()
+            .cmp(&other.arrival())
             .then_with(|| self.base.cmp(other.base))
     }
 }
@@ -203,27 +207,58 @@ impl<'a> Key<'a> {
         std::iter::once(first).chain(tokens.filter(|token| !is_size(token)))
     }
 
-    /// A hash by which equal keys meet; the same in every run.
+    /// A hash by which equal keys meet; the same in every run. Who chooses names may make
+    /// them meet as well, and slows down his own folder.
     #[must_use]
     pub fn fingerprint(self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
+        self.parts().fold(SEED, absorb)
     }
 }
+
+/// A hash of octets, for caches: the same in every run.
+pub(crate) fn hash(octets: &[u8]) -> u64 {
+    absorb(SEED, octets)
+}
+
+/// Takes a part into a hash, sixteen octets at a time.
+fn absorb(mut hash: u64, part: &[u8]) -> u64 {
+    let halves = |octets: &[u8; 16]| {
+        let whole = u128::from_le_bytes(*octets);
+        #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+        let halves = (whole as u64, (whole >> 64) as u64);
+        halves
+    };
+    let mut rest = part;
+    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
+        let (a, b) = halves(chunk);
+        hash = fold(a ^ hash, b ^ FIRST);
+        rest = after;
+    }
+    let mut last = [0; 16];
+    if let Some(front) = last.get_mut(..rest.len()) {
+        front.copy_from_slice(rest);
+    }
+    let (a, b) = halves(&last);
+    fold(a ^ hash, b ^ SECOND ^ part.len() as u64)
+}
+
+/// The halves of the product, one over the other.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    let (low, high) = (product as u64, (product >> 64) as u64);
+    low ^ high
+}
+
+// Digits of pi: any odd numbers without a pattern do.
+const SEED: u64 = 0x243f_6a88_85a3_08d3;
+const FIRST: u64 = 0x1319_8a2e_0370_7345;
+const SECOND: u64 = 0xa409_3822_299f_31d1;
 
 fn is_size(token: &[u8]) -> bool {
     matches!(token, [b'S' | b'W', b'=', digits @ ..]
         if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }
-
-impl PartialEq for Key<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.parts().eq(other.parts())
-    }
-}
-
-impl Eq for Key<'_> {}
 
 impl Hash for Key<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -233,6 +268,14 @@ impl Hash for Key<'_> {
         }
     }
 }
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.parts().eq(other.parts())
+    }
+}
+
+impl Eq for Key<'_> {}
 
 /// A host's name in the form that file names carry: `/`, `:`, `,` and whatever is not
 /// printable ASCII are written as `\` and three octal digits.

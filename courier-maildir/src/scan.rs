@@ -10,9 +10,9 @@ use crate::writer::Writer;
 /// What shows that a directory has been changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    inode: u64,
-    modified: Timestamp,
-    changed: Timestamp,
+    pub(crate) inode: u64,
+    pub(crate) modified: Timestamp,
+    pub(crate) changed: Timestamp,
 }
 
 impl Stamp {
@@ -80,6 +80,27 @@ impl Gate {
         Self {
             stamp: Stamp::of(after),
             trust: Trust::Own(since),
+        }
+    }
+
+    /// The stamp, if the same one means the same contents for good.
+    pub(crate) fn lasting(self) -> Option<Stamp> {
+        (self.trust == Trust::Settled).then_some(self.stamp)
+    }
+
+    /// A gate of a stamp that [lasts](Self::lasting).
+    pub(crate) fn of_lasting(stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            trust: Trust::Settled,
+        }
+    }
+
+    /// The directory must be read whatever its stamp says.
+    pub(crate) fn doubted(self) -> Self {
+        Self {
+            trust: Trust::Young,
+            ..self
         }
     }
 

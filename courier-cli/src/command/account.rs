@@ -214,7 +214,7 @@ fn kind(stored: &[u8]) -> String {
     String::from_utf8_lossy(scheme.unwrap_or(b"locked")).to_lowercase()
 }
 
-fn name(address: &str) -> Result<AccountName, Failure> {
+pub(super) fn name(address: &str) -> Result<AccountName, Failure> {
     AccountName::parse(address)
         .map_err(|error| Failure::new(Status::Usage, format!("{address}: {error}")))
 }

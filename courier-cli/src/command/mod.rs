@@ -3,7 +3,9 @@
 mod account;
 mod check;
 mod demo;
+mod import;
 mod init;
+mod maildir;
 mod serve;
 mod terminal;
 
@@ -40,6 +42,11 @@ enum Command {
     Account(account::Command),
     /// Say all that is wrong with the configuration, by file and line
     Check(check::Check),
+    /// Bring in mail from an mbox file, a maildir or an MH folder
+    Import(import::Import),
+    /// Maildirs: find and mend what is wrong
+    #[command(subcommand)]
+    Maildir(maildir::Command),
     /// Run the whole server in the foreground
     Serve(serve::Serve),
 }
@@ -51,6 +58,8 @@ impl Command {
             Self::Init(init) => init.run(layout),
             Self::Account(command) => command.run(layout),
             Self::Check(check) => check.run(layout),
+            Self::Import(import) => import.run(layout),
+            Self::Maildir(command) => command.run(),
             Self::Serve(serve) => serve.run(layout),
         }
     }

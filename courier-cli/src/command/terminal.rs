@@ -1,6 +1,8 @@
-//! Passwords from whoever sits at the terminal, or from standard input.
+//! Whoever sits at the terminal: passwords from there or from standard input, and how
+//! far long work got.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::time::{Duration, Instant};
 
 use courier_core::account::password::MAX_PASSWORD;
 use courier_core::account::secret::Secret;
@@ -112,6 +114,52 @@ impl Drop for Terminal {
         tcsetattr(io::stdin(), OptionalActions::Drain, &self.0).ok();
     }
 }
+
+/// A line on the terminal that says how far long work got; nothing where standard error
+/// is no terminal.
+pub(super) struct Progress {
+    shown: Option<Shown>,
+}
+
+struct Shown {
+    last: Option<Instant>,
+    visible: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let shown = Shown {
+            last: None,
+            visible: false,
+        };
+        Self {
+            shown: io::stderr().is_terminal().then_some(shown),
+        }
+    }
+
+    /// Shows another state, a few times a second at most.
+    pub(super) fn show(&mut self, text: impl FnOnce() -> String) {
+        let Some(shown) = &mut self.shown else {
+            return;
+        };
+        if shown.last.is_none_or(|last| last.elapsed() >= PAUSE) {
+            shown.last = Some(Instant::now());
+            shown.visible = true;
+            write_to_terminal(&format!("\r{}\x1b[K", text()));
+        }
+    }
+
+    /// Makes room for a line of output.
+    pub(super) fn clear(&mut self) {
+        if let Some(shown) = &mut self.shown
+            && std::mem::take(&mut shown.visible)
+        {
+            write_to_terminal("\r\x1b[K");
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(100);
 
 const CTRL_C: u8 = 3;
 const CTRL_D: u8 = 4;

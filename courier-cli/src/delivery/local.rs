@@ -5,9 +5,10 @@ use std::sync::Arc;
 use courier_core::address::{ForwardPath, Mailbox, ReversePath};
 use courier_core::disk;
 use courier_maildir::content::{Content, LastLine, Lines};
-use courier_maildir::delivery::{Absent, Delivery, deliver};
+use courier_maildir::delivery::{Absent, Delivery};
 use courier_maildir::folder::FolderPath;
 use courier_maildir::name::{Maker, UniqueName};
+use courier_maildir::quota::{Metered, deliver};
 use courier_maildir::writer::Writer;
 
 use super::item::Item;
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::disk::StdDisk;
 use crate::failure::chain;
 use crate::routing::{Destination, Routing};
+use crate::service::quota;
 
 /// What became of one recipient: a text for the journal and the log; an error is for
 /// now, and the delivery is tried again.
@@ -32,7 +34,9 @@ pub struct Local {
 }
 
 impl Local {
-    /// Delivers messages to the recipients that wait; gives the result of each.
+    /// Delivers messages to the recipients that wait; gives the result of each. A maildir
+    /// over its quota is a failure for now, as with Courier (mta.md 282): there may be
+    /// room tomorrow.
     pub(super) fn deliver(&self, items: &[Item]) -> Vec<Vec<Result>> {
         let mut batch = Vec::new();
         let mut results: Vec<Vec<Result>> = Vec::new();
@@ -82,7 +86,7 @@ impl Local {
         item: &Item,
         recipient: u32,
         lines: Lines,
-    ) -> std::result::Result<Delivery, String> {
+    ) -> std::result::Result<Metered, String> {
         let path = usize::try_from(recipient)
             .ok()
             .and_then(|number| item.envelope.recipients.get(number))
@@ -107,7 +111,7 @@ impl Local {
             None => content.file(item.location.path(), item.location.range(), lines),
         };
         let arrived = item.envelope.received_at.0;
-        Ok(Delivery {
+        let delivery = Delivery {
             folder: FolderPath::inbox(account.maildir()),
             name: UniqueName {
                 seconds: u64::try_from(arrived).unwrap_or_default(),
@@ -121,6 +125,10 @@ impl Local {
             content,
             attempt: item.attempt,
             absent: Absent::Refuse,
+        };
+        Ok(Metered {
+            delivery,
+            quota: quota::of(&account),
         })
     }
 

@@ -100,6 +100,7 @@ impl StdDisk {
                 fs::symlink_metadata(path).map(|facts| Reply::Meta(open::meta(&facts)))
             }
             Op::Resolve(path) => fs::canonicalize(path).map(Reply::Path),
+            Op::ReadLink(path) => fs::read_link(path).map(Reply::Path),
             _ => self.change(op).map(|()| Reply::Done),
         };
         reply.map_err(|error| op.error(error::kind(&error)))
@@ -128,6 +129,7 @@ impl StdDisk {
                 renamed
             }
             Op::Link { from, to } => fs::hard_link(from, to),
+            Op::Symlink { target, path } => std::os::unix::fs::symlink(target, path),
             Op::Unlink(path) => {
                 let removed = fs::remove_file(path);
                 self.driver.kept.forget(path);

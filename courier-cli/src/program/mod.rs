@@ -4,6 +4,15 @@
 //! A program keeps the options, the exit statuses and the output of its namesake;
 //! `--help` and `--version` work besides.
 
+pub mod deliverquota;
+pub mod maildiracl;
+pub mod maildirkw;
+pub mod maildirmake;
+pub mod maildirwatch;
+mod reason;
+pub mod sharedindexinstall;
+pub mod sharedindexsplit;
+
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

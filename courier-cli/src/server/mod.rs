@@ -33,6 +33,7 @@ use crate::net::tls::{Identity, Source};
 use crate::notify::Notifier;
 use crate::root;
 use crate::routing::{Configuration, Routing};
+use crate::service::imap::Seen;
 use crate::service::throttle::Throttle;
 use crate::service::{Context, Stopping, alpn};
 use crate::spool::Spool;
@@ -229,6 +230,7 @@ impl Prepared {
             disks,
             notifier,
             writer,
+            seen: Seen::default(),
             identities: self.identities,
         });
         let (stopping, stops) = watch::channel(false);

@@ -5,6 +5,7 @@ pub mod esmtp;
 pub mod imap;
 pub mod login;
 pub mod pop3;
+pub(crate) mod quota;
 pub mod throttle;
 
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ pub struct Context {
     pub notifier: Notifier,
     /// Who writes into maildirs.
     pub writer: Writer,
+    /// What IMAP sessions saw of folders.
+    pub seen: imap::Seen,
     /// The certificates of the services that have one.
     pub identities: HashMap<Service, Arc<Identity>>,
 }

@@ -7,15 +7,25 @@
 )]
 
 mod clients;
+mod deliverquota;
 mod demo;
+mod filter_rules;
 mod full_disk;
 mod harness;
 mod hostile;
 mod idle;
 mod imap_log;
+mod import;
 mod killed;
 mod killed_accounts;
+mod killed_deliverquota;
 mod killed_imap;
 mod lifecycle;
+mod maildir_check;
+mod maildiracl;
+mod namesakes;
 mod pop3;
+mod quota;
 mod received;
+mod shared;
+mod trash;

@@ -19,7 +19,7 @@ pub mod value;
 pub use finding::{Finding, Findings, Located, Place, Severity};
 pub use load::load;
 pub use places::Places;
-pub use settings::{Limits, Service, ServiceSettings, Settings, SizeLimit, Tls};
+pub use settings::{Limits, Service, ServiceSettings, Settings, SizeLimit, Tls, Trash};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ mod build;
 mod service;
 
 pub(super) use build::{Shells, Sources, build};
-pub use service::{Limits, Service, ServiceSettings, Tls};
+pub use service::{Limits, Service, ServiceSettings, Tls, Trash};
 
 use super::domains::{AcceptMailFor, DomainList, HostedDomains, LocalPartCase};
 use super::finding::Located;

@@ -80,6 +80,7 @@ impl Fault {
                             | Op::Mkdir { .. }
                             | Op::Rename { .. }
                             | Op::Link { .. }
+                            | Op::Symlink { .. }
                     )
             }
             Self::Io | Self::Stale => !matches!(op, Op::Unlock(_) | Op::Pause(_)),

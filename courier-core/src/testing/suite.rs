@@ -497,7 +497,6 @@ fn listing<D: Driver>(desk: &Desk<D>) {
 }
 
 fn links_in_paths<D: Driver>(desk: &Desk<D>) {
-    // No operation makes a symbolic link, so only what paths may say is tested.
     desk.mkdir("d");
     desk.make("d/a", b"a");
     desk.holds("d/./a", b"a");
@@ -516,6 +515,31 @@ fn links_in_paths<D: Driver>(desk: &Desk<D>) {
         Op::Resolve(desk.path("d/a/b")),
         DiskErrorKind::NotADirectory,
     );
+    let link = |name, target: &str| Op::Symlink {
+        target: target.into(),
+        path: desk.path(name),
+    };
+    desk.done(link("l", "d/./a"));
+    desk.fails(link("l", "x"), DiskErrorKind::Exists);
+    desk.fails(link("none/l", "x"), DiskErrorKind::NotFound);
+    desk.done(link("dangling", "/no such file"));
+    let says = |name| desk.one(Op::ReadLink(desk.path(name)));
+    assert_eq!(says("l"), Ok(Reply::Path("d/./a".into())));
+    let nowhere = Ok(Reply::Path("/no such file".into()));
+    assert_eq!(says("dangling"), nowhere);
+    desk.fails(Op::ReadLink(desk.path("none")), DiskErrorKind::NotFound);
+    desk.fails(Op::ReadLink(desk.path("d")), DiskErrorKind::Other(22));
+    assert_eq!(leads("l"), there);
+    let path = desk.path("l");
+    let stat = desk.one(Op::Stat(path.clone()));
+    let is_link = |stat: &Result<Reply, DiskErrorKind>| matches!(stat, Ok(Reply::Meta(meta)) if meta.kind == FileKind::Link);
+    assert!(is_link(&stat), "{stat:?}");
+    desk.fails(Op::Read { path, range: 0..9 }, DiskErrorKind::NotRegular);
+    let (from, to) = (desk.path("dangling"), desk.path("l"));
+    desk.done(Op::Rename { from, to });
+    assert_eq!(says("l"), nowhere, "a rename is of the link");
+    desk.done(Op::Unlink(desk.path("l")));
+    desk.holds("d/a", b"a");
 }
 
 fn impossible_names<D: Driver>(desk: &Desk<D>) {

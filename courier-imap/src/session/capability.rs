@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use super::reply::Reply;
-use super::settings::StartTls;
+use super::settings::{Expunged, StartTls};
 use super::{Core, Standing, Transport};
 use crate::grammar::command::IdPair;
 use crate::grammar::response;
@@ -15,6 +15,9 @@ impl Core {
     /// The capabilities in the present state (RFC 3501 §7.2.1), parted by blanks.
     pub(super) fn capabilities(&self) -> String {
         let mut text = CAPABILITIES.to_owned();
+        if self.settings.expunged == Expunged::ToTrash {
+            text.push_str(" XMAGICTRASH");
+        }
         if self.standing == Standing::Known {
             return text;
         }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub longest_failure_delay: Millis,
     /// Wrong commands in a row before the connection ends: before login, and after.
     pub wrong_commands: (u32, u32),
+    /// What becomes of expunged messages, which the host sees to.
+    pub expunged: Expunged,
     /// After this time any command looks for changes of the mailbox.
     pub refresh_after: Millis,
 }
@@ -50,6 +52,16 @@ pub enum LoginCommand {
     /// `LOGINDISABLED`: STARTTLS has to come first.
     #[default]
     Disabled,
+}
+
+/// What becomes of expunged messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expunged {
+    /// They are removed.
+    #[default]
+    Removed,
+    /// `XMAGICTRASH`: they go to the trash.
+    ToTrash,
 }
 
 /// Whether STARTTLS is offered.
@@ -79,6 +91,7 @@ impl Default for Settings {
             login_failures: 3,
             failure_delay: Millis::from_secs(1),
             longest_failure_delay: Millis::from_secs(5),
+            expunged: Expunged::Removed,
             wrong_commands: (10, 20),
             refresh_after: Millis::from_secs(1),
         }

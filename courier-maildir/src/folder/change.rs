@@ -7,6 +7,8 @@ use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Op, Piece};
 
 use super::{Encoding, is_missing, list, locate};
 use super::{FOLDER_LIMIT, FOLDER_MARK, Folder, FolderError, FolderName, FolderPath};
+use crate::acl;
+use crate::quota;
 use crate::replace::temporary;
 use crate::tree::remove_tree;
 use crate::validity;
@@ -134,12 +136,14 @@ pub async fn delete(
             }
             error => error,
         })?;
+    acl::forget(disk, maildir, name).await;
     remove_tree(disk, &grave).await;
+    quota::renew(disk, maildir, writer).await;
     Ok(())
 }
 
-/// Renames a folder and those below it, durably; each keeps its UIDs. Gives the old
-/// names and the new ones.
+/// Renames a folder and those below it, durably; each keeps its UIDs and its access
+/// list. Gives the old names and the new ones.
 ///
 /// # Errors
 /// When no folder has the old name or is below it, when a new name is taken or not
@@ -174,7 +178,14 @@ pub async fn rename(
             (folder.path.path().to_path_buf(), to.path().to_path_buf())
         })
         .collect();
-    rename_all(disk, &paths, &[maildir]).await?;
+    let lists = acl::Move::begin(disk, maildir, from, to, writer).await?;
+    if let Err(error) = rename_all(disk, &paths, &[maildir]).await {
+        lists.undo(disk).await;
+        return Err(error);
+    }
+    lists.finish(disk).await;
+    // The trash may have become another folder, or another folder the trash.
+    quota::renew(disk, maildir, writer).await;
     let names = moves.into_iter();
     Ok(names
         .map(|(folder, to)| (folder.name.clone(), to))
@@ -204,7 +215,7 @@ fn plan<'a>(
 }
 
 /// Renames directories and syncs where they stand; undoes all of it if any part fails.
-async fn rename_all(
+pub(super) async fn rename_all(
     disk: &Disk,
     moves: &[(PathBuf, PathBuf)],
     sync: &[&Path],

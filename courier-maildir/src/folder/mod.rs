@@ -5,8 +5,11 @@
 //! are found as well, under the name that they mean.
 
 mod change;
+pub mod convert;
 mod listing;
+mod make;
 mod name;
+mod smap;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +20,9 @@ use courier_core::disk::{DiskError, DiskErrorKind};
 pub(crate) use change::ensure;
 pub use change::{create, create_maildir, delete, rename};
 pub use listing::{Folder, list, locate};
+pub use make::{Shape, Share, make};
 pub use name::{Encoding, FolderName, FolderNameError};
+pub use smap::escape;
 
 use crate::lock::LockError;
 

@@ -32,6 +32,17 @@ pub(crate) async fn load(
     there: impl Fn() -> HashSet<Vec<u8>>,
     writer: &Writer,
 ) -> Result<Keywords, DiskError> {
+    merge(disk, folder, table, || Some(there()), writer).await
+}
+
+/// As [`load`], and forgets no message unless `there` says which there are.
+pub(super) async fn merge(
+    disk: &Disk,
+    folder: &FolderPath,
+    table: &mut KeywordTable,
+    there: impl Fn() -> Option<HashSet<Vec<u8>>>,
+    writer: &Writer,
+) -> Result<Keywords, DiskError> {
     let directory = folder.file(DIRECTORY);
     for _ in 0..ATTEMPTS {
         let listing = match disk.list(&directory).await {
@@ -70,7 +81,10 @@ pub(crate) async fn load(
             let there = there();
             keywords.retain(|base, _| {
                 // A message with a fresh change may have come after we looked.
-                changed.contains_key(base) || there.contains(base.as_ref())
+                let known = there
+                    .as_ref()
+                    .is_none_or(|there| there.contains(base.as_ref()));
+                known || changed.contains_key(base)
             });
             let messages = keywords.iter().map(|(base, &set)| (base.as_ref(), set));
             let text = KeywordList::print(messages, table);
@@ -88,6 +102,41 @@ pub(crate) async fn load(
     }
     let op = Op::List(directory);
     Err(op.error(DiskErrorKind::Stale))
+}
+
+/// As [`load`], but writes nothing: for maildirs that are not ours.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) async fn peek(
+    disk: &Disk,
+    folder: &FolderPath,
+    table: &mut KeywordTable,
+) -> Result<Keywords, DiskError> {
+    let directory = folder.file(DIRECTORY);
+    for _ in 0..ATTEMPTS {
+        let listing = match disk.list(&directory).await {
+            Ok(listing) => listing,
+            Err(error) if is_missing(error.kind) || is_absent(error.kind) => break,
+            Err(error) => return Err(error),
+        };
+        let Some(texts) = Changes::of(&listing).read(disk, &directory).await? else {
+            continue; // somebody merged one meanwhile
+        };
+        let octets = match disk.read(&directory.join(LIST), 0..u64::MAX).await {
+            Ok(octets) => octets,
+            Err(error) if is_absent(error.kind) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let list = KeywordList::parse(&octets, table);
+        let listed = list.messages.iter().map(|&(base, set)| (base.into(), set));
+        let mut keywords: Keywords = listed.collect();
+        for (base, text) in texts {
+            keywords.insert(base, parse_change(&text, table));
+        }
+        return Ok(keywords);
+    }
+    Ok(Keywords::new())
 }
 
 /// How often others may merge what we are about to read.

@@ -4,12 +4,14 @@
 //! somebody merges later; it is made and merged without a lock, by the order of links
 //! and renames alone. Real Courier works by the same rules on the same directory.
 
+mod edit;
 mod list;
 mod load;
 mod table;
 mod update;
 
-pub(crate) use load::{Keywords, load};
+pub use edit::{EditError, Locking, edit, list};
+pub(crate) use load::{Keywords, load, peek};
 pub use table::{Keyword, KeywordError, KeywordTable, SetId};
 pub(crate) use update::update;
 

@@ -90,6 +90,16 @@ pub struct SetId(u32);
 impl SetId {
     /// No keyword.
     pub const EMPTY: Self = Self(0);
+
+    /// The set of this number in a table of so many.
+    pub(crate) fn of_number(number: u32, sets: usize) -> Option<Self> {
+        ((number as usize) < sets).then_some(Self(number))
+    }
+
+    /// Its number in its table.
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
 }
 
 impl Default for KeywordTable {
@@ -144,7 +154,7 @@ impl KeywordTable {
     }
 
     /// The number of a keyword that the folder has, by what its files say.
-    pub(super) fn take(&mut self, word: &Keyword) -> Option<u16> {
+    pub(crate) fn take(&mut self, word: &Keyword) -> Option<u16> {
         if let Some(number) = self.find(word) {
             return Some(number);
         }
@@ -152,6 +162,11 @@ impl KeywordTable {
         self.words.push(word.clone());
         self.numbers.insert(word.0.to_ascii_lowercase(), number);
         Some(number)
+    }
+
+    /// Every set of numbers that was in use, by its own number.
+    pub(crate) fn sets(&self) -> impl ExactSizeIterator<Item = &[u16]> {
+        self.sets.iter().map(Vec::as_slice)
     }
 
     /// The set of these numbers.

@@ -110,10 +110,12 @@ async fn make_directory(
         };
         disk.one(aside).await?;
     }
-    let mkdir = Op::Mkdir {
-        path,
-        mode: writer.directory_mode(),
+    // Courier: whoever may look into the folder may read its keywords.
+    let mode = match disk.stat(folder.path()).await {
+        Ok(meta) => meta.mode & 0o777,
+        Err(_) => writer.directory_mode(),
     };
+    let mkdir = Op::Mkdir { path, mode };
     match disk.one(mkdir).await {
         Err(error) if error.kind != DiskErrorKind::Exists => Err(error),
         _ => disk

@@ -1,6 +1,7 @@
 //! Taking over what a look found, and telling what is different.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::found::Found;
 use super::names::Entry;
@@ -70,8 +71,10 @@ impl Snapshot {
     fn adopt_names(&mut self, found: Found, numbered: Numbered, changes: &mut Changes) {
         let mut names = found.names;
         let entries = std::mem::take(&mut names.entries);
-        names.entries.reserve(numbered.uids.len());
+        names.entries.reserve_exact(numbered.uids.len());
         let old = std::mem::take(&mut self.names);
+        let was_recent = std::mem::take(&mut self.recent);
+        let mut recent = Vec::new();
         let mut gone = old.entries.iter().peekable();
         if changes.reset {
             gone = [].iter().peekable();
@@ -84,16 +87,20 @@ impl Snapshot {
             while let Some(before) = gone.next_if(|old| old.uid() < Some(uid)) {
                 changes.vanished.extend(before.uid());
             }
+            let mut is_recent = std::mem::take(&mut entry.moved);
             if let Some(before) = gone.next_if(|old| old.uid() == Some(uid)) {
-                entry.recent |= before.recent;
+                is_recent |= was_recent.binary_search(&uid).is_ok();
                 entry.keywords = before.keywords;
                 if old.name(before).flags() != names.name(&entry).flags() {
                     changes.flags.push(uid);
                 }
             } else {
                 let is_new = entry.place == super::Place::New;
-                entry.recent |= is_new || number >= numbered.fresh_from;
+                is_recent |= is_new || number >= numbered.fresh_from;
                 changes.arrived.push(uid);
+            }
+            if is_recent {
+                recent.push(uid);
             }
             names.entries.push(entry);
         }
@@ -101,9 +108,12 @@ impl Snapshot {
         for uid in &changes.vanished {
             self.measured.remove(uid);
         }
-        self.names = names;
+        names.seal();
+        self.names = Arc::new(names);
+        self.recent = recent;
         self.validity = numbered.validity;
         self.next = numbered.next;
+        self.dead = Arc::new(numbered.dead);
         self.saved = numbered.saved;
     }
 
@@ -117,7 +127,7 @@ impl Snapshot {
 
     fn adopt_keywords(&mut self, loaded: Loaded, changes: &mut Changes) {
         changes.keywords = loaded.table.words().len() != self.keywords.words().len();
-        self.keywords = loaded.table;
+        self.keywords = Arc::new(loaded.table);
         let mut keywords = loaded.keywords;
         let mut arrived = changes.arrived.iter().peekable();
         for at in 0..self.names.len() {
@@ -133,11 +143,12 @@ impl Snapshot {
             if !is_new {
                 changes.flags.extend(entry.uid());
             }
-            if let Some(entry) = self.names.entries.get_mut(at) {
+            let names = Arc::make_mut(&mut self.names);
+            if let Some(entry) = names.entries.get_mut(at) {
                 entry.keywords = set;
             }
         }
-        self.orphans = keywords.into_iter().collect();
+        self.orphans = Arc::new(keywords.into_iter().collect());
     }
 
     /// Gives messages that have come the keywords that were there before them.
@@ -145,18 +156,22 @@ impl Snapshot {
         if self.orphans.is_empty() || arrived.is_empty() {
             return;
         }
-        let mut orphans: HashMap<_, _> = std::mem::take(&mut self.orphans).into_iter().collect();
+        let mut orphans: HashMap<_, _> = self.orphans.iter().cloned().collect();
+        let before = orphans.len();
         for uid in arrived {
             let at = self.names.find(*uid);
             let Some(entry) = at.and_then(|at| self.names.entries.get(at)) else {
                 continue;
             };
             let set = orphans.remove(self.names.base(entry));
-            let entry = at.and_then(|at| self.names.entries.get_mut(at));
-            if let (Some(entry), Some(set)) = (entry, set) {
+            let Some(set) = set else { continue };
+            let entries = &mut Arc::make_mut(&mut self.names).entries;
+            if let Some(entry) = at.and_then(|at| entries.get_mut(at)) {
                 entry.keywords = set;
             }
         }
-        self.orphans = orphans.into_iter().collect();
+        if orphans.len() != before {
+            self.orphans = Arc::new(orphans.into_iter().collect());
+        }
     }
 }

@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Meta, Op, Piece, Reply};
 use courier_core::time::Timestamp;
 
+use super::expunge::remove;
 use super::locate::relocate;
 use super::snapshot::Snapshot;
-use super::{Expunge, MailboxError, expunge};
+use super::{Expunge, MailboxError};
 use crate::content::Content;
 use crate::flags::Flags;
 use crate::folder::{FolderPath, is_missing};
 use crate::keywords::{self, Keyword, KeywordTable};
-use crate::lock::{self, Lock};
 use crate::name::{Name, UniqueName};
+use crate::quota::{self, Amount, Charge, Meter};
 use crate::tree::BATCH;
-use crate::uid_list::{self, Uid, UidList, UidValidity};
+use crate::uid_list::{self, Extension, Tail, Uid, UidList, UidValidity};
 use crate::writer::Writer;
 
 /// A message to be appended.
@@ -90,6 +91,17 @@ pub async fn copy(
     target: &FolderPath,
     writer: &Writer,
 ) -> Result<Copied, MailboxError> {
+    copy_charged(disk, snapshot, uids, target, Charge::Due, writer).await
+}
+
+async fn copy_charged(
+    disk: &Disk,
+    snapshot: &mut Snapshot,
+    uids: &[Uid],
+    target: &FolderPath,
+    charge: Charge,
+    writer: &Writer,
+) -> Result<Copied, MailboxError> {
     let mut wanted: Vec<usize> = uids
         .iter()
         .filter_map(|&uid| snapshot.names.find(uid))
@@ -98,7 +110,10 @@ pub async fn copy(
     let gone = wanted.iter().filter(|at| lost.contains(at));
     let gone = gone.filter_map(|&at| snapshot.entry(at)?.uid()).collect();
     wanted.retain(|at| !lost.contains(at));
-    let mut arrivals = Arrivals::default();
+    let mut arrivals = Arrivals {
+        charge,
+        ..Arrivals::default()
+    };
     for &at in &wanted {
         let Some(entry) = snapshot.entry(at) else {
             continue;
@@ -136,9 +151,14 @@ pub async fn move_to(
     target: &FolderPath,
     writer: &Writer,
 ) -> Result<Copied, MailboxError> {
-    let copied = copy(disk, snapshot, uids, target, writer).await?;
+    // What stays within a quota needs no room in it.
+    let charge = match quota::is_shared(&snapshot.folder, target) {
+        true => Charge::Never,
+        false => Charge::Due,
+    };
+    let copied = copy_charged(disk, snapshot, uids, target, charge, writer).await?;
     let here: Vec<Uid> = copied.uids.iter().map(|(here, _)| *here).collect();
-    expunge(disk, snapshot, Expunge::Each(&here), writer).await?;
+    remove(disk, snapshot, Expunge::Each(&here), charge, writer).await?;
     Ok(copied)
 }
 
@@ -212,6 +232,7 @@ struct Arrivals {
     names: Vec<Vec<u8>>,
     keywords: Vec<(Vec<u8>, keywords::SetId)>,
     table: KeywordTable,
+    charge: Charge,
 }
 
 impl Arrivals {
@@ -236,10 +257,14 @@ impl Arrivals {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<Appended, MailboxError> {
+        let charge = self.charge(disk, folder, writer).await?;
         let result = match self.write(disk, writer).await {
             Ok(()) => self.number(disk, folder, writer).await,
             Err(error) => Err(error.into()),
         };
+        if let (Err(_), Some((meter, amount))) = (&result, charge) {
+            meter.give_back(disk, amount, writer).await;
+        }
         for tmp in self.tmp.chunks(BATCH) {
             let unlinks = tmp.iter().cloned().map(Op::Unlink);
             disk.run(unlinks.collect()).await;
@@ -250,6 +275,31 @@ impl Arrivals {
             },
             error => error,
         })
+    }
+
+    /// Asks the quota for room, and takes it.
+    async fn charge(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: &Writer,
+    ) -> Result<Option<(Meter, Amount)>, MailboxError> {
+        if self.charge == Charge::Never {
+            return Ok(None);
+        }
+        let Some(meter) = Meter::of(disk, folder).await else {
+            return Ok(None);
+        };
+        let counted = self.sources.iter().zip(&self.names);
+        let counted = counted.filter(|(_, name)| quota::is_counted(name));
+        let messages = counted.map(|(source, name)| match source {
+            Source::Text(..) => (name.as_slice(), PathBuf::new()),
+            Source::File(path) => (name.as_slice(), path.clone()),
+        });
+        let messages: Vec<_> = messages.collect();
+        let amount = quota::weigh(disk, &messages).await?.into_iter().sum();
+        meter.take(disk, amount, writer).await?;
+        Ok(Some((meter, amount)))
     }
 
     /// Puts the messages into `tmp`, whole and durable.
@@ -297,16 +347,27 @@ impl Arrivals {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<Appended, MailboxError> {
-        let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
-        let lock = Lock::take(disk, &tmp, lock::FILE, writer, patience).await?;
-        let result = async {
-            // The list is read first, so that a list that cannot be read costs nothing.
-            let file = uid_list::read(disk, folder).await?;
-            self.link(disk, folder).await?;
-            keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
-            self.list(disk, folder, file.list, writer).await
-        }
-        .await;
+        let lock = uid_list::hold(disk, folder, writer).await?;
+        let extension = match Tail::read(disk, folder).await {
+            Ok(tail) => tail.and_then(|tail| {
+                let validity = tail.validity;
+                Some((tail.extend(self.bases()?)?, validity))
+            }),
+            Err(error) => {
+                lock.release(disk).await;
+                return Err(error.into());
+            }
+        };
+        let mut result = match &extension {
+            Some((extension, validity)) => {
+                let added = self.add(disk, folder, extension, writer).await;
+                added.map(|()| Appended {
+                    validity: *validity,
+                    uids: extension.uids.clone(),
+                })
+            }
+            None => self.add_anew(disk, folder, writer).await,
+        };
         if result.is_err() {
             let unlinks = self
                 .names
@@ -317,9 +378,43 @@ impl Arrivals {
                 disk.run(unlinks.to_vec()).await;
             }
             disk.one(Op::SyncDir(folder.cur())).await.ok();
+            if let Some((extension, _)) = &extension
+                && let Err(error) = extension.undo(disk, folder, writer).await
+            {
+                result = Err(MailboxError::ListInDoubt(error));
+            }
         }
-        lock.release(disk).await;
+        MailboxError::settle(disk, lock, &result).await;
         result
+    }
+
+    /// Links the messages, and adds them to the list in place.
+    async fn add(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        extension: &Extension,
+        writer: &Writer,
+    ) -> Result<(), MailboxError> {
+        self.link(disk, folder).await?;
+        keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
+        let names = vec![Op::SyncDir(folder.cur())];
+        Ok(extension.write(disk, folder, names).await?)
+    }
+
+    /// Links the messages, and writes the list anew.
+    async fn add_anew(
+        &self,
+        disk: &Disk,
+        folder: &FolderPath,
+        writer: &Writer,
+    ) -> Result<Appended, MailboxError> {
+        // The list is read first, so that a list that cannot be read costs nothing.
+        let file = uid_list::read(disk, folder).await?;
+        self.link(disk, folder).await?;
+        disk.one(Op::SyncDir(folder.cur())).await?;
+        keywords::update(disk, folder, &self.keywords, &self.table, writer).await?;
+        self.list(disk, folder, file.list, writer).await
     }
 
     async fn link(&self, disk: &Disk, folder: &FolderPath) -> Result<(), DiskError> {
@@ -342,7 +437,7 @@ impl Arrivals {
                 }
             }
         }
-        disk.one(Op::SyncDir(folder.cur())).await.map(drop)
+        Ok(())
     }
 
     async fn list(
@@ -372,8 +467,14 @@ impl Arrivals {
     }
 
     fn push_all(&self, list: &mut UidList) -> Option<Vec<Uid>> {
-        let bases = self.names.iter().map(|name| Name::parse(name).ok());
-        bases.map(|name| list.push(name?.base())).collect()
+        self.bases()?.iter().map(|base| list.push(base)).collect()
+    }
+
+    fn bases(&self) -> Option<Vec<&[u8]>> {
+        let bases = self.names.iter();
+        bases
+            .map(|name| Some(Name::parse(name).ok()?.base()))
+            .collect()
     }
 }
 

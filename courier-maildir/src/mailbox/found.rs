@@ -38,14 +38,17 @@ pub(super) struct Joined {
     pub(super) known: Vec<(Uid, usize)>,
     /// Messages without a UID, in the order in which they get one.
     pub(super) fresh: Vec<usize>,
-    /// Number of UIDs whose message is gone.
-    pub(super) dead: usize,
+    /// Fingerprints of the keys of UIDs whose message is gone.
+    pub(super) dead: Vec<u32>,
 }
 
 impl Found {
-    pub(super) fn with_capacity(count: usize) -> Self {
+    /// With room for about as many messages as are known.
+    pub(super) fn like(known: &Names) -> Self {
+        let octets = known.length() + known.len() * LONGER;
         Self {
-            slots: Slots::with_capacity(count),
+            names: Names::with_capacity(known.len(), octets),
+            slots: Slots::with_capacity(known.len()),
             ..Self::default()
         }
     }
@@ -64,8 +67,9 @@ impl Found {
             }
         };
         let key = name.key();
-        match self.names.find_key(&self.slots, key, print_of(key)) {
-            None => self.add(name, place),
+        let print = print_of(key);
+        match self.names.find_key(&self.slots, key, print) {
+            None => self.add(name, print, place),
             Some(at) if self.is(at, place, octets) => {}
             Some(at) => self.doubles.push(Double {
                 at,
@@ -77,14 +81,12 @@ impl Found {
 
     /// Takes in a message of a snapshot whose directory has not changed.
     pub(super) fn see_again(&mut self, names: &Names, entry: &Entry) {
-        self.add(names.name(entry), entry.place);
+        self.add(names.name(entry), entry.print(), entry.place);
     }
 
-    fn add(&mut self, name: Name<'_>, place: Place) {
-        if let Some(at) = self.names.push(name, place) {
-            let entries = &self.names.entries;
-            self.slots
-                .insert(at, |at| entries.get(at).map_or(0, Entry::print));
+    fn add(&mut self, name: Name<'_>, print: u32, place: Place) {
+        if let Some(at) = self.names.push_printed(name, print, place) {
+            self.slots.insert(at, print);
         }
     }
 
@@ -93,14 +95,14 @@ impl Found {
         entry.is_some_and(|entry| entry.place == place && self.names.octets(entry) == octets)
     }
 
-    /// Marks a message that this session brought from `new` to `cur`.
-    pub(super) fn mark_recent(&mut self, octets: &[u8]) {
+    /// Marks a message that this look brought from `new` to `cur`.
+    pub(super) fn mark_moved(&mut self, octets: &[u8]) {
         let Ok(name) = Name::parse(octets) else {
             return;
         };
         let at = self.find_name(name);
         if let Some(entry) = at.and_then(|at| self.names.entries.get_mut(at)) {
-            entry.recent = true;
+            entry.moved = true;
         }
     }
 
@@ -133,17 +135,20 @@ impl Found {
                     *taken = true;
                     joined.known.push((uid, at));
                 }
-                _ => joined.dead += 1,
+                _ => joined.dead.push(entry.print()),
             }
         }
         let fresh = (0..)
             .zip(taken)
             .filter(|(_, taken)| !taken)
             .map(|(at, _)| at);
-        let fresh = fresh.filter_map(|at: usize| Some((at, self.names.entries.get(at)?)));
+        let fresh = fresh.filter_map(|at: usize| {
+            let base = self.names.base(self.names.entries.get(at)?);
+            Some((Name::of_parts(base, base).arrival(), base, at))
+        });
         let mut fresh: Vec<_> = fresh.collect();
-        fresh.sort_by(|(_, a), (_, b)| self.names.name(a).arrival_order(self.names.name(b)));
-        joined.fresh = fresh.into_iter().map(|(at, _)| at).collect();
+        fresh.sort_unstable();
+        joined.fresh = fresh.into_iter().map(|(_, _, at)| at).collect();
         joined
     }
 
@@ -241,6 +246,9 @@ impl Found {
         }
     }
 }
+
+/// Octets by which a name is longer than what the list has of it.
+const LONGER: usize = 8;
 
 pub(super) fn path(folder: &FolderPath, place: Place, name: &[u8]) -> PathBuf {
     match place {

@@ -1,6 +1,7 @@
 //! Finding messages that another program has renamed (maildir.md §3).
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use courier_core::disk::{Disk, DiskError, Meta, Op};
 
@@ -97,7 +98,7 @@ impl Snapshot {
         if told == Told::Later && differs {
             self.untold.flags.extend(entry.uid());
         }
-        self.names.rename(at, name, place);
+        Arc::make_mut(&mut self.names).rename(at, name, place);
     }
 
     /// The facts of `cur`, for [`Self::changed_by_us`].

@@ -1,8 +1,11 @@
 //! Messages by name, in one arena: a hundred thousand of them cost no allocation each.
 
+use std::sync::Arc;
+
+use crate::index::Record;
 use crate::keywords::SetId;
 use crate::name::{Key, Name};
-use crate::uid_list::Uid;
+use crate::uid_list::{Uid, UidList};
 
 /// In which directory of a folder a message lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,13 +27,16 @@ pub(super) struct Entry {
     length: u16,
     base: u16,
     pub(super) place: Place,
-    pub(super) recent: bool,
+    /// This look brought it from `new` to `cur`.
+    pub(super) moved: bool,
     pub(super) keywords: SetId,
 }
 
-/// Messages and the arena of their names.
+/// Messages and the arena of their names. A clone shares the names that were sealed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
+    sealed: Arc<Vec<u8>>,
+    /// Names that came since.
     arena: Vec<u8>,
     pub(super) entries: Vec<Entry>,
 }
@@ -61,17 +67,123 @@ impl Names {
         self.entries.len()
     }
 
+    /// Octets in memory.
+    pub(super) fn octets_held(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        self.sealed.capacity() + self.arena.capacity() + entries
+    }
+
+    /// Lets clones share the names, where most of them came since the last time.
+    pub(super) fn seal(&mut self) {
+        if self.sealed.is_empty() {
+            self.arena.shrink_to_fit();
+            self.sealed = Arc::new(std::mem::take(&mut self.arena));
+        }
+    }
+
+    /// No message, but room for so many with names of so many octets in all.
+    pub(super) fn with_capacity(messages: usize, octets: usize) -> Self {
+        Self {
+            arena: Vec::with_capacity(octets),
+            entries: Vec::with_capacity(messages),
+            ..Self::default()
+        }
+    }
+
+    /// The messages of a UID list, with their base names.
+    pub(super) fn of_list(list: UidList) -> Self {
+        let (arena, lines) = list.into_parts();
+        let entries = lines.into_iter().map(|(uid, start, length)| {
+            let from = start as usize;
+            let base = arena.get(from..from + usize::from(length));
+            Entry {
+                uid: uid.get(),
+                print: print_of(Key::of_base(base.unwrap_or_default())),
+                start,
+                length,
+                base: length,
+                place: Place::Cur,
+                moved: false,
+                keywords: SetId::EMPTY,
+            }
+        });
+        let entries = entries.collect();
+        Self {
+            entries,
+            arena,
+            ..Self::default()
+        }
+    }
+
+    /// The messages of an index.
+    pub(super) fn of_index(records: &[Record], names: Vec<u8>) -> Self {
+        let entries = records.iter().map(|record| Entry {
+            uid: record.uid.get(),
+            print: record.print,
+            start: record.start,
+            length: record.length,
+            base: record.base,
+            place: match record.in_new {
+                true => Place::New,
+                false => Place::Cur,
+            },
+            moved: false,
+            keywords: record.set,
+        });
+        Self {
+            entries: entries.collect(),
+            sealed: Arc::new(names),
+            ..Self::default()
+        }
+    }
+
+    /// What an index says of the messages, and their names; nothing if some have no UID.
+    pub(super) fn to_index(&self) -> Option<(Vec<Record>, Vec<u8>)> {
+        let mut names = Vec::with_capacity(self.length());
+        let records = self.entries.iter().map(|entry| {
+            let start = u32::try_from(names.len()).ok()?;
+            names.extend_from_slice(self.octets(entry));
+            Some(Record {
+                uid: entry.uid()?,
+                print: entry.print,
+                start,
+                length: entry.length,
+                base: entry.base,
+                set: entry.keywords,
+                in_new: entry.place == Place::New,
+            })
+        });
+        let records = records.collect::<Option<Vec<_>>>()?;
+        Some((records, names))
+    }
+
+    /// Octets of all names.
+    pub(super) fn length(&self) -> usize {
+        self.sealed.len() + self.arena.len()
+    }
+
     /// Adds a message without a UID; gives its place among the entries. Nothing for
     /// names past 4 GiB in all.
     pub(super) fn push(&mut self, name: Name<'_>, place: Place) -> Option<usize> {
-        let entry = self.store(name)?;
+        self.push_printed(name, print_of(name.key()), place)
+    }
+
+    /// As [`Self::push`], where the fingerprint is known.
+    pub(super) fn push_printed(
+        &mut self,
+        name: Name<'_>,
+        print: u32,
+        place: Place,
+    ) -> Option<usize> {
+        let entry = self.store(name, print)?;
         self.entries.push(Entry { place, ..entry });
         Some(self.entries.len() - 1)
     }
 
     /// Gives a message another name of the same key.
     pub(super) fn rename(&mut self, at: usize, name: Name<'_>, place: Place) {
-        let Some(stored) = self.store(name) else {
+        let print = self.entries.get(at).map_or(0, Entry::print);
+        let Some(stored) = self.store(name, print) else {
             return;
         };
         if let Some(entry) = self.entries.get_mut(at) {
@@ -82,15 +194,15 @@ impl Names {
         }
     }
 
-    fn store(&mut self, name: Name<'_>) -> Option<Entry> {
+    fn store(&mut self, name: Name<'_>, print: u32) -> Option<Entry> {
         let entry = Entry {
             uid: 0,
-            print: print_of(name.key()),
-            start: u32::try_from(self.arena.len()).ok()?,
+            print,
+            start: u32::try_from(self.sealed.len() + self.arena.len()).ok()?,
             length: u16::try_from(name.octets().len()).ok()?,
             base: u16::try_from(name.base().len()).ok()?,
             place: Place::Cur,
-            recent: false,
+            moved: false,
             keywords: SetId::EMPTY,
         };
         self.arena.extend_from_slice(name.octets());
@@ -99,16 +211,21 @@ impl Names {
 
     /// The whole name of an entry.
     pub(super) fn octets(&self, entry: &Entry) -> &[u8] {
-        let start = entry.start as usize;
-        let name = self.arena.get(start..start + usize::from(entry.length));
+        self.stored(entry, entry.length)
+    }
+
+    fn stored(&self, entry: &Entry, length: u16) -> &[u8] {
+        let (start, length) = (entry.start as usize, usize::from(length));
+        let name = match start.checked_sub(self.sealed.len()) {
+            None => self.sealed.get(start..start + length),
+            Some(start) => self.arena.get(start..start + length),
+        };
         name.unwrap_or_default()
     }
 
     /// The base name of an entry.
     pub(super) fn base(&self, entry: &Entry) -> &[u8] {
-        let start = entry.start as usize;
-        let base = self.arena.get(start..start + usize::from(entry.base));
-        base.unwrap_or_default()
+        self.stored(entry, entry.base)
     }
 
     /// The name of an entry, taken apart.
@@ -128,7 +245,7 @@ impl Names {
     pub(super) fn find_key(&self, slots: &Slots, key: Key<'_>, print: u32) -> Option<usize> {
         slots.find(print, |at| {
             let entry = self.entries.get(at);
-            entry.is_some_and(|entry| entry.print == print && Key::of_base(self.base(entry)) == key)
+            entry.is_some_and(|entry| Key::of_base(self.base(entry)) == key)
         })
     }
 }
@@ -136,8 +253,9 @@ impl Names {
 /// A hash table of places in a list that is kept elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    /// A place plus one, or 0. As many as a power of two, at most half of them taken.
-    slots: Vec<u32>,
+    /// A fingerprint above and a place plus one below, or 0. As many as a power of two,
+    /// at most half of them taken.
+    slots: Vec<u64>,
     taken: usize,
 }
 
@@ -156,32 +274,34 @@ impl Slots {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = print as usize & mask;
         loop {
-            let place = self.slots.get(at).copied()?.checked_sub(1)? as usize;
-            if is_it(place) {
+            let (there, place) = parts(self.slots.get(at).copied()?);
+            let place = place.checked_sub(1)? as usize;
+            if there == print && is_it(place) {
                 return Some(place);
             }
             at = (at + 1) & mask;
         }
     }
 
-    /// Adds a place; `prints` gives the fingerprint of each place that is in.
-    pub(super) fn insert(&mut self, place: usize, prints: impl Fn(usize) -> u32) {
+    /// Adds a place.
+    pub(super) fn insert(&mut self, place: usize, print: u32) {
         if (self.taken + 1) * 2 > self.slots.len() {
             let mut larger = Self::with_capacity(self.slots.len());
-            for old in self.slots.iter().filter_map(|slot| slot.checked_sub(1)) {
-                larger.put(old as usize, prints(old as usize));
+            for &slot in self.slots.iter().filter(|slot| **slot != 0) {
+                larger.put(slot);
             }
             *self = larger;
         }
-        self.put(place, prints(place));
+        if let Ok(place) = u32::try_from(place + 1) {
+            self.put(u64::from(print) << 32 | u64::from(place));
+        }
     }
 
-    fn put(&mut self, place: usize, print: u32) {
-        let (Some(mask), Ok(value)) = (self.slots.len().checked_sub(1), u32::try_from(place + 1))
-        else {
+    fn put(&mut self, value: u64) {
+        let Some(mask) = self.slots.len().checked_sub(1) else {
             return;
         };
-        let mut at = print as usize & mask;
+        let mut at = parts(value).0 as usize & mask;
         while let Some(slot) = self.slots.get_mut(at) {
             if *slot == 0 {
                 *slot = value;
@@ -191,6 +311,13 @@ impl Slots {
             at = (at + 1) & mask;
         }
     }
+}
+
+/// The fingerprint and the place in a slot.
+fn parts(slot: u64) -> (u32, u32) {
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    let halves = ((slot >> 32) as u32, slot as u32);
+    halves
 }
 
 #[cfg(test)]
@@ -204,7 +331,7 @@ mod tests {
             let text = format!("{number}.x,S={number}:2,S");
             let name = Name::parse(text.as_bytes()).expect("a name");
             let at = names.push(name, Place::Cur).expect("room");
-            slots.insert(at, |at| names.entries[at].print());
+            slots.insert(at, names.entries[at].print());
         }
         for number in 0..10_000 {
             let text = format!("{number}.x,W=1:2,T");

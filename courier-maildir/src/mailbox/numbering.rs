@@ -4,12 +4,11 @@ use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
 use super::MailboxError;
 use super::found::{Found, Joined};
-use super::names::{Names, Place};
+use super::names::Names;
 use super::snapshot::{Saved, Snapshot};
 use crate::folder::FolderPath;
-use crate::lock::{self, Lock, LockError};
-use crate::name::Name;
-use crate::uid_list::{self, ListStamp, Uid, UidList, UidValidity};
+use crate::lock::{Lock, LockError};
+use crate::uid_list::{self, ListStamp, Tail, Uid, UidList, UidValidity};
 use crate::writer::Writer;
 
 /// The UID list as it was read, with its names hashed.
@@ -19,6 +18,7 @@ pub(super) struct Listed {
     pub(super) known: Option<Known>,
     stamp: Option<ListStamp>,
     unsettled: bool,
+    mended: bool,
 }
 
 /// The UIDs of a list.
@@ -33,9 +33,10 @@ impl Listed {
     pub(super) async fn read(disk: &Disk, folder: &FolderPath) -> Result<Self, DiskError> {
         let file = uid_list::read(disk, folder).await?;
         Ok(Self {
-            known: file.list.as_ref().map(Known::of),
+            known: file.list.map(Known::of),
             stamp: file.stamp,
             unsettled: file.unsettled,
+            mended: file.mended,
         })
     }
 }
@@ -49,30 +50,26 @@ pub(super) struct Numbered {
     pub(super) uids: Vec<(Uid, usize)>,
     /// Where the UIDs begin that were given just now.
     pub(super) fresh_from: usize,
+    /// Fingerprints of the keys that the list has without a message.
+    pub(super) dead: Vec<u32>,
     pub(super) list: Option<ListStamp>,
     pub(super) saved: Saved,
     /// There was a list, and it could not be believed.
     pub(super) rebuilt: bool,
 }
 
+/// Messages that are added to a list in place; with more it is written anew.
+const EXTENDED_BY: usize = 256;
+
 /// UIDs without a message that a list may hold before it is written for them alone.
 const DEAD_LIMIT: usize = 1000;
 
 impl Known {
-    fn of(list: &UidList) -> Self {
-        let mut names = Names::default();
-        for (uid, base) in list.iter() {
-            let name = Name::of_parts(base, base);
-            if let Some(at) = names.push(name, Place::Cur)
-                && let Some(entry) = names.entries.get_mut(at)
-            {
-                *entry = entry.with_uid(uid);
-            }
-        }
+    fn of(list: UidList) -> Self {
         Self {
-            names,
             validity: list.validity,
             next: list.next,
+            names: Names::of_list(list),
         }
     }
 }
@@ -96,8 +93,7 @@ impl Hold {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<(Self, Option<Lock>), LockError> {
-        let (tmp, patience) = (folder.tmp(), lock::PATIENCE);
-        match Lock::take(disk, &tmp, lock::FILE, writer, patience).await {
+        match uid_list::hold(disk, folder, writer).await {
             Ok(lock) => Ok((
                 Self::Yes {
                     contested: lock.contested,
@@ -176,7 +172,7 @@ impl Numbering<'_> {
             Err(error) => Err(error.into()),
         };
         if let Some(lock) = lock {
-            lock.release(self.disk).await;
+            MailboxError::settle(self.disk, lock, &numbered).await;
         }
         numbered
     }
@@ -199,12 +195,18 @@ impl Numbering<'_> {
             None => View {
                 validity: snapshot.validity,
                 next: snapshot.next,
-                joined: Some(self.found.join(&snapshot.names, |_| false)),
+                joined: Some({
+                    let mut joined = self.found.join(&snapshot.names, |_| false);
+                    joined.dead.extend_from_slice(&snapshot.dead);
+                    joined
+                }),
                 stamp: snapshot.gates.and_then(|gates| gates.list),
+                mended: false,
             },
             Some(Listed {
                 known: Some(known),
                 stamp,
+                mended,
                 ..
             }) => {
                 let same = snapshot.gates.is_some() && snapshot.validity == known.validity;
@@ -216,6 +218,7 @@ impl Numbering<'_> {
                     next: known.next,
                     joined: Some(self.found.join(&known.names, passed)),
                     stamp: *stamp,
+                    mended: *mended,
                 }
             }
             Some(listed) => View {
@@ -223,6 +226,7 @@ impl Numbering<'_> {
                 next: Uid::FIRST,
                 joined: None,
                 stamp: listed.stamp,
+                mended: false,
             },
         }
     }
@@ -232,6 +236,13 @@ impl Numbering<'_> {
         if let Some(joined) = &view.joined
             && let Some(numbered) = number(view.validity, view.next, joined)
         {
+            if let Some(list) = self.extend(view, joined, &numbered).await? {
+                return Ok(Numbered {
+                    list: Some(list),
+                    dead: joined.dead.clone(),
+                    ..numbered
+                });
+            }
             let text = self.text(&numbered);
             let list = uid_list::write(self.disk, &self.snapshot.folder, text, self.writer).await?;
             return Ok(Numbered { list, ..numbered });
@@ -253,6 +264,43 @@ impl Numbering<'_> {
         })
     }
 
+    /// Adds those that got their UID just now to the list, if that is all it wants; gives
+    /// what the list looks like then. The lock is held since the list was read.
+    async fn extend(
+        &self,
+        view: &View,
+        joined: &Joined,
+        numbered: &Numbered,
+    ) -> Result<Option<ListStamp>, WriteError> {
+        let (folder, names) = (&self.snapshot.folder, &self.found.names);
+        // Of a message that was gone and is back the list must not speak twice.
+        let few = joined.fresh.iter().take(EXTENDED_BY);
+        let mut fresh = few.filter_map(|&at| names.entries.get(at));
+        let is_back = fresh.any(|entry| joined.dead.contains(&entry.print()));
+        if !view.is_sound() || joined.fresh.len() > EXTENDED_BY || is_back {
+            return Ok(None);
+        }
+        let as_viewed = |tail: &Tail| {
+            (tail.validity, tail.next, Some(tail.stamp)) == (view.validity, view.next, view.stamp)
+        };
+        let Some(tail) = Tail::read(self.disk, folder).await?.filter(as_viewed) else {
+            return Ok(None);
+        };
+        let fresh = numbered.uids.get(numbered.fresh_from..);
+        let fresh = fresh.unwrap_or_default().iter();
+        let bases = fresh.filter_map(|&(_, at)| Some(names.base(names.entries.get(at)?)));
+        let Some(extension) = tail.extend(bases) else {
+            return Ok(None);
+        };
+        let Err(error) = extension.write(self.disk, folder, Vec::new()).await else {
+            return Ok(uid_list::stat(self.disk, folder).await?);
+        };
+        match extension.undo(self.disk, folder, self.writer).await {
+            Ok(()) => Err(error.into()),
+            Err(error) => Err(MailboxError::ListInDoubt(error).into()),
+        }
+    }
+
     /// The file's text.
     fn text(&self, numbered: &Numbered) -> Vec<u8> {
         let names = &self.found.names;
@@ -260,7 +308,9 @@ impl Numbering<'_> {
             let entry = names.entries.get(at)?;
             Some((uid, names.base(entry)))
         });
-        UidList::print(numbered.validity, numbered.next, entries)
+        let mut text = Vec::with_capacity(names.length() + names.len() * 12 + 64);
+        UidList::print_into(&mut text, numbered.validity, numbered.next, entries);
+        text
     }
 
     /// Without a place to write: what is listed is shown; without a list everything
@@ -296,24 +346,31 @@ struct View {
     /// Nothing if no list can be believed.
     joined: Option<Joined>,
     stamp: Option<ListStamp>,
+    /// The list was put right after a crash, and must be written.
+    mended: bool,
 }
 
 impl View {
     /// Whether the list says all there is, and not too much else.
     fn is_complete(&self) -> bool {
-        let complete = |joined: &Joined| {
-            joined.fresh.is_empty() && joined.dead <= DEAD_LIMIT.max(joined.known.len() / 4)
-        };
-        self.joined.as_ref().is_some_and(complete)
+        let has_all = |joined: &Joined| joined.fresh.is_empty();
+        self.is_sound() && self.joined.as_ref().is_some_and(has_all)
+    }
+
+    /// Whether the list says nothing wrong, and not too much of messages that are gone.
+    fn is_sound(&self) -> bool {
+        let sound = |joined: &Joined| joined.dead.len() <= DEAD_LIMIT.max(joined.known.len() / 4);
+        !self.mended && self.joined.as_ref().is_some_and(sound)
     }
 
     /// Without those that have no UID.
     fn without_new(self, saved: Saved) -> Numbered {
-        let known = self.joined.map(|joined| joined.known).unwrap_or_default();
+        let joined = self.joined.unwrap_or_default();
         Numbered {
             list: self.stamp,
             saved,
-            ..Numbered::of(self.validity, self.next, known)
+            dead: joined.dead,
+            ..Numbered::of(self.validity, self.next, joined.known)
         }
     }
 }
@@ -324,6 +381,7 @@ impl Numbered {
             validity,
             next,
             fresh_from: uids.len(),
+            dead: Vec::new(),
             uids,
             list: None,
             saved: Saved::Yes,

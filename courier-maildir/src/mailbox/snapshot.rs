@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use courier_core::disk::DiskError;
 
@@ -32,14 +33,22 @@ pub struct Snapshot {
     pub(super) access: Access,
     pub(super) validity: UidValidity,
     pub(super) next: Uid,
-    pub(super) names: Names,
-    pub(super) keywords: KeywordTable,
+    /// Shared with other snapshots of the folder until it changes: see
+    /// [`Snapshot::follow`].
+    pub(super) names: Arc<Names>,
+    pub(super) keywords: Arc<KeywordTable>,
+    /// Messages that no earlier session was told of, ascending.
+    pub(super) recent: Vec<Uid>,
     /// Keywords of messages that we have not seen yet.
-    pub(super) orphans: Vec<(Box<[u8]>, SetId)>,
+    pub(super) orphans: Arc<Vec<(Box<[u8]>, SetId)>>,
     pub(super) gates: Option<Gates>,
+    /// Fingerprints of the keys that the list has without a message.
+    pub(super) dead: Arc<Vec<u32>>,
     pub(super) saved: Saved,
     /// What a task found on its way and the next [`refresh`](super::refresh()) tells.
     pub(super) untold: Untold,
+    /// The folder's index does not say the same.
+    pub(super) unindexed: bool,
     /// A sync of `cur` failed: what was done before may not be durable.
     pub(super) unsynced: bool,
     /// Sizes that names do not tell, as far as they were measured.
@@ -80,12 +89,15 @@ impl Snapshot {
             access,
             validity: UidValidity::MIN,
             next: Uid::FIRST,
-            names: Names::default(),
-            keywords: KeywordTable::default(),
-            orphans: Vec::new(),
+            names: Arc::default(),
+            keywords: Arc::default(),
+            recent: Vec::new(),
+            orphans: Arc::default(),
             gates: None,
+            dead: Arc::default(),
             saved: Saved::Yes,
             untold: Untold::default(),
+            unindexed: false,
             unsynced: false,
             measured: HashMap::new(),
             findings: Vec::new(),
@@ -99,14 +111,16 @@ impl Snapshot {
             let entry = found.names.entries.get(at)?;
             Some((found.names.name(entry), entry.place))
         });
+        let mut names = Names::default();
         for (name, place) in messages {
-            if let Some(at) = snapshot.names.push(name, place)
-                && let Some(entry) = snapshot.names.entries.get_mut(at)
+            if let Some(at) = names.push(name, place)
+                && let Some(entry) = names.entries.get_mut(at)
             {
                 *entry = entry.with_uid(snapshot.next);
                 snapshot.next = snapshot.next.next().unwrap_or(snapshot.next);
             }
         }
+        snapshot.names = Arc::new(names);
         snapshot
     }
 
@@ -118,9 +132,14 @@ impl Snapshot {
     /// Forgets messages that are gone; `uids` ascends.
     pub(super) fn forget(&mut self, uids: &[Uid]) {
         let mut gone = uids.iter().peekable();
-        self.names.entries.retain(|entry| {
+        let dead = Arc::make_mut(&mut self.dead);
+        Arc::make_mut(&mut self.names).entries.retain(|entry| {
             while gone.next_if(|uid| Some(**uid) < entry.uid()).is_some() {}
-            gone.peek().is_none_or(|uid| Some(**uid) != entry.uid())
+            let stays = gone.peek().is_none_or(|uid| Some(**uid) != entry.uid());
+            if !stays {
+                dead.push(entry.print());
+            }
+            stays
         });
         for uid in uids {
             self.measured.remove(uid);
@@ -232,9 +251,7 @@ impl Snapshot {
     /// Messages are recent for the first session that is told of them: takes that
     /// from all.
     pub fn clear_recent(&mut self) {
-        for entry in &mut self.names.entries {
-            entry.recent = false;
-        }
+        self.recent.clear();
     }
 }
 
@@ -311,7 +328,7 @@ impl<'a> Message<'a> {
     /// Whether no earlier session was told of it.
     #[must_use]
     pub fn is_recent(self) -> bool {
-        self.entry.recent
+        self.snapshot.recent.binary_search(&self.uid()).is_ok()
     }
 
     /// Octets of its file, if they are known: see [`measure`](super::measure()).

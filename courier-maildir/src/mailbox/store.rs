@@ -1,6 +1,7 @@
 //! `STORE`: other flags and keywords for messages.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Op};
 
@@ -10,8 +11,9 @@ use super::names::Place;
 use super::snapshot::Snapshot;
 use super::sync::load_keywords;
 use crate::flags::Flags;
-use crate::keywords::{self, Keyword, SetId};
+use crate::keywords::{self, Keyword, KeywordTable, SetId};
 use crate::name::Name;
+use crate::quota::{self, Amount, Meter};
 use crate::tree::BATCH;
 use crate::uid_list::Uid;
 use crate::writer::Writer;
@@ -88,10 +90,10 @@ pub async fn store(
     let numbers = match &change.keywords {
         Some(keywords) => {
             // Numbers for all of them, or none.
-            let mut table = snapshot.keywords.clone();
+            let mut table = KeywordTable::clone(&snapshot.keywords);
             let numbers = keywords.iter().map(|word| table.add(word));
             let numbers = numbers.collect::<Result<Vec<u16>, _>>()?;
-            snapshot.keywords = table;
+            snapshot.keywords = Arc::new(table);
             Some(numbers)
         }
         None => None,
@@ -102,7 +104,13 @@ pub async fn store(
         .collect();
     let before: Vec<_> = places.iter().map(|&at| snapshot.state(at)).collect();
     let result = async {
-        let lost = store_flags(disk, snapshot, &places, change, writer).await?;
+        let trashing = Trashing::take(disk, snapshot, &places, change, writer).await?;
+        let stored = store_flags(disk, snapshot, &places, change, writer).await;
+        if let Some(trashing) = trashing {
+            let lost = stored.as_ref().ok();
+            trashing.give_back(disk, snapshot, lost, writer).await;
+        }
+        let lost = stored?;
         if let Some(numbers) = &numbers {
             let left = places.iter().copied().filter(|at| !lost.contains(at));
             store_keywords(disk, snapshot, left.collect(), change, numbers, writer).await?;
@@ -173,6 +181,73 @@ async fn store_flags(
     match renames.error {
         Some(error) => Err(error),
         None => Ok(renames.lost),
+    }
+}
+
+/// What a `STORE` means for the quota: a message that is marked as trashed does not
+/// count.
+struct Trashing {
+    meter: Meter,
+    /// Each message whose mark changes, with its weight, and whether it counted.
+    messages: Vec<(usize, Amount, bool)>,
+}
+
+impl Trashing {
+    /// Takes the room for messages that lose the mark; without it nothing is stored.
+    async fn take(
+        disk: &Disk,
+        snapshot: &Snapshot,
+        places: &[usize],
+        change: &FlagChange,
+        writer: &Writer,
+    ) -> Result<Option<Self>, MailboxError> {
+        let changed = places.iter().filter_map(|&at| {
+            let entry = snapshot.entry(at)?;
+            let name = snapshot.names.name(entry);
+            let after = change.flags_after(name.flags()).contains(Flags::TRASHED);
+            let octets = name.octets();
+            let path = || super::found::path(&snapshot.folder, entry.place, octets);
+            let counted = quota::is_counted(octets);
+            (counted == after).then(|| ((at, counted), (octets, path())))
+        });
+        let (places, messages): (Vec<_>, Vec<_>) = changed.unzip();
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let Some(meter) = Meter::of(disk, &snapshot.folder).await else {
+            return Ok(None);
+        };
+        let weights = quota::weigh(disk, &messages).await?;
+        let messages = places.into_iter().zip(weights);
+        let messages: Vec<_> = messages
+            .map(|((at, counted), weight)| (at, weight, counted))
+            .collect();
+        let coming = messages.iter().filter(|(_, _, counted)| !counted);
+        let coming = coming.map(|&(_, weight, _)| weight).sum();
+        meter.take(disk, coming, writer).await?;
+        Ok(Some(Self { meter, messages }))
+    }
+
+    /// Takes off messages that got the mark, and those that were to lose it and did not;
+    /// `lost` are gone. Courier takes off before it renames: cut off in between, it has
+    /// too little on record.
+    async fn give_back(
+        &self,
+        disk: &Disk,
+        snapshot: &Snapshot,
+        lost: Option<&HashSet<usize>>,
+        writer: &Writer,
+    ) {
+        let amount = self.messages.iter().filter_map(|&(at, weight, counted)| {
+            let entry = snapshot.entry(at)?;
+            let is_lost = lost.is_some_and(|lost| lost.contains(&at));
+            let counts = quota::is_counted(snapshot.names.octets(entry));
+            match counted {
+                true => (!counts && !is_lost).then_some(weight),
+                false => (!counts || is_lost).then_some(weight),
+            }
+        });
+        self.meter.give_back(disk, amount.sum(), writer).await;
     }
 }
 
@@ -247,7 +322,7 @@ async fn store_keywords(
             };
             let before = snapshot.keywords.numbers(entry.keywords);
             let after = change.keywords_after(before, numbers);
-            let after = snapshot.keywords.intern(after);
+            let after = Arc::make_mut(&mut snapshot.keywords).intern(after);
             if after != entry.keywords {
                 changes.push((at, (snapshot.names.base(&entry).to_vec(), after)));
             }
@@ -260,7 +335,7 @@ async fn store_keywords(
         let waiting = keywords::update(disk, &snapshot.folder, &changes, table, writer).await?;
         for (number, (&at, (_, set))) in places.iter().zip(&changes).enumerate() {
             if waiting.binary_search(&number).is_err()
-                && let Some(entry) = snapshot.names.entries.get_mut(at)
+                && let Some(entry) = Arc::make_mut(&mut snapshot.names).entries.get_mut(at)
             {
                 entry.keywords = *set;
             }

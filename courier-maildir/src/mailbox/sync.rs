@@ -1,5 +1,7 @@
 //! Opening a folder, and looking again what has changed.
 
+use std::sync::Arc;
+
 use courier_core::disk::{Disk, DiskError, DiskErrorKind, Meta, Op, Reply};
 
 use super::MailboxError;
@@ -8,8 +10,10 @@ use super::found::Found;
 use super::locate::TRUSTED;
 use super::names::{Names, Place};
 use super::numbering::{Hold, Listed, Numbered, Numbering};
+use super::share::look_again;
 use super::snapshot::{Access, Saved, Snapshot};
 use crate::folder::{FolderPath, is_missing};
+use crate::index;
 use crate::keywords::{self, KeywordTable, Keywords};
 use crate::name::Name;
 use crate::scan::{Gate, is_file, list_kinds};
@@ -57,8 +61,17 @@ pub async fn open(
     if access == Access::ReadWrite {
         purge_tmp(disk, &folder.tmp(), writer).await.ok();
     }
-    let mut snapshot = Snapshot::unopened(folder.clone(), access);
-    refresh(disk, &mut snapshot, writer).await?;
+    let indexed = index::load(disk, folder).await;
+    let mut snapshot = match indexed {
+        Some(index) => Snapshot::of_index(folder.clone(), access, index),
+        None => Snapshot::unopened(folder.clone(), access),
+    };
+    let before = Arc::clone(&snapshot.names);
+    match snapshot.gates {
+        Some(_) => look_again(disk, &mut snapshot, writer).await?,
+        None => drop(refresh(disk, &mut snapshot, writer).await?),
+    }
+    snapshot.unindexed = !Arc::ptr_eq(&before, &snapshot.names);
     Ok(snapshot)
 }
 
@@ -83,6 +96,22 @@ pub async fn refresh(
         false => None,
     };
     Ok(snapshot.adopt(&facts, named, loaded, writer))
+}
+
+/// Whether a [`refresh`] would tell nothing and read nothing: four `stat`s.
+///
+/// # Errors
+/// What the disk says, or that the folder is gone.
+pub async fn is_unchanged(
+    disk: &Disk,
+    snapshot: &Snapshot,
+    writer: &Writer,
+) -> Result<bool, MailboxError> {
+    let facts = Facts::look(disk, &snapshot.folder).await?;
+    let due = Due::of(snapshot, &facts, writer);
+    let untold = &snapshot.untold;
+    let told = untold.vanished.is_empty() && untold.flags.is_empty();
+    Ok(told && !due.names() && !due.keywords)
 }
 
 /// What the directories and the list look like from outside.
@@ -191,7 +220,7 @@ async fn look(
     let (hold, lock) = Hold::take(disk, folder, writer).await?;
     let named = attempt(disk, snapshot, facts, &Due::ALL, writer, hold).await;
     if let Some(lock) = lock {
-        lock.release(disk).await;
+        MailboxError::settle(disk, lock, &named).await;
     }
     // With the lock held nobody comes between.
     let overtaken = Op::Stat(folder.file(uid_list::FILE)).error(DiskErrorKind::Stale);
@@ -212,7 +241,7 @@ async fn attempt(
         false => None,
     };
     let known = listed.as_ref().and_then(|listed| listed.known.as_ref());
-    let known = known.map_or(&snapshot.names, |known| &known.names);
+    let known = known.map_or(&*snapshot.names, |known| &known.names);
     let look = Look::take(disk, snapshot, facts, due, known, writer).await?;
     let numbering = Numbering {
         disk,
@@ -285,7 +314,7 @@ impl<'a> Look<'a> {
             snapshot,
             facts,
             writer,
-            found: Found::with_capacity(known.len()),
+            found: Found::like(known),
             new: gates.map_or_else(
                 || Gate::after_reading(&facts.new, writer),
                 |gates| gates.new,
@@ -305,7 +334,7 @@ impl<'a> Look<'a> {
         };
         look.found.settle(disk, &snapshot.folder, rights).await;
         for name in &look.moved {
-            look.found.mark_recent(name);
+            look.found.mark_moved(name);
         }
         Ok(look)
     }
@@ -436,12 +465,12 @@ pub(super) async fn load_keywords(
     named: Option<&Named>,
     writer: &Writer,
 ) -> Result<Loaded, DiskError> {
-    let names = named.map_or(&snapshot.names, |named| &named.found.names);
+    let names = named.map_or(&*snapshot.names, |named| &named.found.names);
     let there = || {
         let bases = names.entries.iter().map(|entry| names.base(entry).to_vec());
         bases.collect()
     };
-    let mut table = snapshot.keywords.clone();
+    let mut table = KeywordTable::clone(&snapshot.keywords);
     let keywords = keywords::load(disk, &snapshot.folder, &mut table, there, writer).await?;
     Ok(Loaded { table, keywords })
 }

@@ -13,9 +13,9 @@ use crate::writer::Writer;
 /// What tells whether another list has come in the place of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListStamp {
-    inode: u64,
-    length: u64,
-    modified: Timestamp,
+    pub(crate) inode: u64,
+    pub(crate) length: u64,
+    pub(crate) modified: Timestamp,
 }
 
 impl ListStamp {
@@ -33,13 +33,15 @@ impl ListStamp {
 pub(crate) struct ListFile {
     /// Nothing if there is none that can be believed.
     pub(crate) list: Option<UidList>,
+    /// The list is not in the file as it is here: it must be written.
+    pub(crate) mended: bool,
     pub(crate) stamp: Option<ListStamp>,
     /// Somebody is at work on it: what was read may not survive a crash.
     pub(crate) unsettled: bool,
 }
 
 /// Octets of a list that is believed: more than eight million messages.
-const LENGTH_LIMIT: u64 = 1 << 30;
+pub(super) const LENGTH_LIMIT: u64 = 1 << 30;
 
 /// Reads the list. It must be read before the directories: then each message in it
 /// was there before, and if it is not there now it is gone.
@@ -49,6 +51,7 @@ const LENGTH_LIMIT: u64 = 1 << 30;
 pub(crate) async fn read(disk: &Disk, folder: &FolderPath) -> Result<ListFile, DiskError> {
     let mut file = ListFile {
         list: None,
+        mended: false,
         stamp: stat(disk, folder).await?,
         unsettled: false,
     };
@@ -56,7 +59,12 @@ pub(crate) async fn read(disk: &Disk, folder: &FolderPath) -> Result<ListFile, D
         return Ok(file);
     }
     match disk.read(&folder.file(FILE), 0..LENGTH_LIMIT).await {
-        Ok(octets) => file.list = UidList::parse(octets).ok(),
+        Ok(octets) => {
+            if let Ok((list, flaw)) = UidList::mend(octets) {
+                file.mended = flaw.is_some();
+                file.list = Some(list);
+            }
+        }
         Err(error) if is_absent(error.kind) => {}
         Err(error) => return Err(error),
     }

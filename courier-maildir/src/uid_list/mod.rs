@@ -7,12 +7,16 @@
 //! sorted by UID. The file is written by Courier too, and by Dovecot's first
 //! version; whoever writes it holds the folder's lock.
 
+mod extend;
 mod file;
+mod hold;
 
 use std::io::Write as _;
 use std::num::NonZeroU32;
 
+pub(crate) use extend::{Extension, Tail};
 pub(crate) use file::{ListStamp, begin, read, stat, write};
+pub(crate) use hold::hold;
 
 use crate::name::Name;
 
@@ -155,21 +159,51 @@ impl UidList {
     /// # Errors
     /// When any line is not as we would have written it.
     pub fn parse(octets: Vec<u8>) -> Result<Self, UidListError> {
+        match Self::mend(octets)? {
+            (list, None) => Ok(list),
+            (_, Some(flaw)) => Err(flaw),
+        }
+    }
+
+    /// Reads the file, and puts right what an extension of it (see [`Tail`]) that a
+    /// crash cut off may have left: lines that say nothing at the end are dropped, and
+    /// NEXTUID is above every UID. Gives the first flaw that was put right.
+    ///
+    /// # Errors
+    /// When a line further up is not as we would have written it.
+    pub(crate) fn mend(octets: Vec<u8>) -> Result<(Self, Option<UidListError>), UidListError> {
         if u32::try_from(octets.len()).is_err() {
             return Err(UidListError::Length);
         }
         let mut ends = memchr::memchr_iter(b'\n', &octets);
         let header_end = ends.next().ok_or(UidListError::Header)?;
-        let (validity, next) = parse_header(octets.get(..header_end).unwrap_or_default())
+        let (validity, mut next) = parse_header(octets.get(..header_end).unwrap_or_default())
             .ok_or(UidListError::Header)?;
-        let mut entries: Vec<(Uid, u32, u16)> = Vec::new();
+        // Names have some forty octets or more.
+        let mut entries: Vec<(Uid, u32, u16)> = Vec::with_capacity(octets.len() / 48);
         let mut start = header_end + 1;
+        let (mut flaw, mut flawed_from) = (None, octets.len());
+        let mut last = 0;
         for (end, line) in ends.zip(2..) {
-            let (uid, name) = parse_line(octets.get(start..end).unwrap_or_default())
-                .ok_or(UidListError::Line { line })?;
-            if uid >= next || entries.last().is_some_and(|last| last.0 >= uid) {
-                return Err(UidListError::Order { line });
+            let text = octets.get(start..end).unwrap_or_default();
+            let (uid, name) = match parse_line(text) {
+                Some((uid, name)) if uid.get() > last => (uid, name),
+                parsed => {
+                    flaw = flaw.or(Some(match parsed {
+                        Some(_) => UidListError::Order { line },
+                        None => UidListError::Line { line },
+                    }));
+                    break;
+                }
+            };
+            if uid >= next {
+                // The line is on disk and the header, written at the same time, is not.
+                flaw = flaw.or(Some(UidListError::Order { line }));
+                flawed_from = flawed_from.min(start);
+                let Some(after) = uid.next() else { break };
+                next = after;
             }
+            last = uid.get();
             let length = u16::try_from(name.len()).map_err(|_| UidListError::Line { line })?;
             let at = u32::try_from(end - name.len()).map_err(|_| UidListError::Length)?;
             entries.push((uid, at, length));
@@ -177,14 +211,21 @@ impl UidList {
         }
         if start != octets.len() {
             let line = entries.len() + 2;
-            return Err(UidListError::Line { line });
+            flaw = flaw.or(Some(UidListError::Line { line }));
+            flawed_from = flawed_from.min(start);
         }
-        Ok(Self {
+        if let Some(flaw) = flaw
+            && octets.len() - flawed_from > EXTENSION_LIMIT
+        {
+            return Err(flaw);
+        }
+        let list = Self {
             validity,
             next,
             arena: octets,
             entries,
-        })
+        };
+        Ok((list, flaw))
     }
 
     /// The file's text for these entries, in ascending order of UID.
@@ -194,14 +235,30 @@ impl UidList {
         entries: impl IntoIterator<Item = (Uid, &'a [u8])>,
     ) -> Vec<u8> {
         let mut text = Vec::new();
+        Self::print_into(&mut text, validity, next, entries);
+        text
+    }
+
+    /// As [`Self::print`], behind what `text` holds.
+    pub(crate) fn print_into<'a>(
+        text: &mut Vec<u8>,
+        validity: UidValidity,
+        next: Uid,
+        entries: impl IntoIterator<Item = (Uid, &'a [u8])>,
+    ) {
         // Writing to a vector cannot fail.
         let _ = writeln!(text, "1 {validity} {next}");
         for (uid, base) in entries {
-            let _ = write!(text, "{uid} ");
+            push_number(text, uid.get());
+            text.push(b' ');
             text.extend_from_slice(base);
             text.push(b'\n');
         }
-        text
+    }
+
+    /// The file's octets, and for each entry where its name stands in them.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<(Uid, u32, u16)>) {
+        (self.arena, self.entries)
     }
 
     /// UIDs with the base names they belong to, ascending.
@@ -238,6 +295,9 @@ impl UidList {
     }
 }
 
+/// Octets that are added to a list at once; beyond, it is written anew.
+const EXTENSION_LIMIT: usize = 4096;
+
 /// The number in the first line of a file that need not be whole.
 pub(crate) fn validity_of(head: &[u8]) -> Option<UidValidity> {
     let end = memchr::memchr(b'\n', head)?;
@@ -259,19 +319,34 @@ fn parse_line(line: &[u8]) -> Option<(Uid, &[u8])> {
     listed.then_some((Uid(uid), name))
 }
 
+/// Adds the digits of a number.
+fn push_number(text: &mut Vec<u8>, number: u32) {
+    let start = text.len();
+    let mut rest = number;
+    loop {
+        text.push(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = text.get_mut(start..) {
+        digits.reverse();
+    }
+}
+
 /// Decimal digits without a leading zero.
 fn parse_number(text: &[u8]) -> Option<(NonZeroU32, &[u8])> {
-    let digits = text
-        .iter()
-        .take_while(|octet| octet.is_ascii_digit())
-        .count();
-    let (digits, rest) = text.split_at_checked(digits)?;
-    if digits.first() == Some(&b'0') {
+    if text.first() == Some(&b'0') {
         return None;
     }
-    let number = digits.iter().try_fold(0_u32, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
-    })?;
+    let (mut number, mut rest) = (0_u32, text);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = number
+            .checked_mul(10)?
+            .checked_add(u32::from(digit - b'0'))?;
+        rest = after;
+    }
     Some((NonZeroU32::new(number)?, rest))
 }
 
@@ -340,6 +415,25 @@ mod tests {
         assert_eq!(list.push(b"a").map(Uid::get), Some(u32::MAX - 1));
         assert_eq!(list.push(b"b"), None);
         assert_eq!(list.push(b"x\ny"), None);
+    }
+
+    #[test]
+    fn what_a_crash_leaves_of_an_extension_is_put_right() {
+        let mend = |text: &str| {
+            let (list, flaw) = UidList::mend(text.as_bytes().to_vec()).expect("put right");
+            assert!(flaw.is_some());
+            let uids: Vec<_> = list.iter().map(|(uid, _)| uid.get()).collect();
+            (list.next.get(), uids)
+        };
+        assert_eq!(mend("1 1 3\n1 a\n2 b"), (3, vec![1]));
+        assert_eq!(mend("1 1 3\n1 a\n\0\0\0\n"), (3, vec![1]));
+        assert_eq!(mend("1 1 3\n1 a\n\0\0\0"), (3, vec![1]));
+        assert_eq!(mend("1 1 3\n1 a\n\0\0b\n4 c\n"), (3, vec![1]));
+        assert_eq!(mend("1 1 3\n1 a\n3 c\n"), (4, vec![1, 3]));
+        assert_eq!(mend("1 1 3\n1 a\n3 c\n3 d"), (4, vec![1, 3]));
+        let mut long = b"1 1 3\nnoise\n".to_vec();
+        long.resize(EXTENSION_LIMIT + 7, b'x');
+        assert!(UidList::mend(long).is_err(), "no crash leaves so much");
     }
 
     proptest! {

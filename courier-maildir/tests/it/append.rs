@@ -1,4 +1,4 @@
-use courier_core::disk::{self, DiskTask, Op};
+use courier_core::disk::{self, Disk, DiskTask, Op};
 use courier_core::testing::{MemDisk, Promises, crash_everywhere, fail_everywhere};
 use courier_core::time::Timestamp;
 use courier_maildir::content::Content;
@@ -11,6 +11,7 @@ use courier_maildir::mailbox::{
 };
 use courier_maildir::name::Name;
 use courier_maildir::uid_list::UidList;
+use courier_maildir::writer::Writer;
 
 use crate::support::*;
 
@@ -208,24 +209,30 @@ fn where_links_are_not_possible_the_text_is_copied_with_its_date() {
 
 /// What was answered to an `APPEND`.
 fn appending(promises: Promises<Told>) -> DiskTask<'static, Result<(), MailboxError>> {
-    disk::task(|disk| async move {
-        let writer = writer_at(MemDisk::new().now());
-        let told = append(&disk, &inbox(), vec![message("one..\n")], &writer).await?;
-        let list = disk.read("/m/courierimapuiddb".as_ref(), 0..9999).await?;
-        let list = UidList::parse(list).expect("a list");
-        for uid in told.uids {
-            let (_, base) = list
-                .iter()
-                .find(|(listed, _)| *listed == uid)
-                .expect("listed");
-            promises.make(Told {
-                validity: told.validity.get(),
-                uid: uid.get(),
-                key: key_of(Name::parse(base).expect("a name")),
-            });
-        }
-        Ok(())
-    })
+    let writer = writer_at(MemDisk::new().now());
+    disk::task(|disk| append_as(disk, writer, promises))
+}
+
+async fn append_as(
+    disk: Disk,
+    writer: Writer,
+    promises: Promises<Told>,
+) -> Result<(), MailboxError> {
+    let told = append(&disk, &inbox(), vec![message("one..\n")], &writer).await?;
+    let list = disk.read("/m/courierimapuiddb".as_ref(), 0..9999).await?;
+    let list = UidList::parse(list).expect("a list");
+    for uid in told.uids {
+        let (_, base) = list
+            .iter()
+            .find(|(listed, _)| *listed == uid)
+            .expect("listed");
+        promises.make(Told {
+            validity: told.validity.get(),
+            uid: uid.get(),
+            key: key_of(Name::parse(base).expect("a name")),
+        });
+    }
+    Ok(())
 }
 
 fn keeps(snapshot: &Snapshot, promises: &[Told]) {
@@ -243,6 +250,86 @@ fn an_append_survives_a_crash_once_it_is_answered() {
     crash_everywhere(&opened(), appending, |disk, promises| {
         checker.check(disk, promises, |_, snapshot| keeps(&snapshot, promises));
     });
+}
+
+/// A folder whose next UIDs are these.
+fn numbered(next: u32) -> MemDisk {
+    let mut disk = opened();
+    let list = format!("1 700000000 {next}\n1 1.x,S=4\n2 2.x\n3 3.x,S=4,W=5\n");
+    disk.plant_file("/m/courierimapuiddb", list.as_bytes());
+    disk.sync_all();
+    disk
+}
+
+#[test]
+fn an_append_survives_a_crash_whatever_becomes_of_the_digits_of_uidnext() {
+    // Several digits, and one more; other tests change one.
+    for next in [1999, 9] {
+        let mut checker = Checker::default();
+        crash_everywhere(&numbered(next), appending, |disk, promises| {
+            checker.check(disk, promises, |_, snapshot| {
+                keeps(&snapshot, promises);
+                assert_eq!(snapshot.uid_validity().get(), 700_000_000);
+                assert!(snapshot.uid_next().get() >= next);
+            });
+        });
+    }
+}
+
+#[test]
+fn an_append_after_one_that_was_killed_survives_a_crash() {
+    let mut checker = Checker::default();
+    let mut starts = Checker::default();
+    let mut ended = false;
+    let list = |disk: &MemDisk| disk.contents("/m/courierimapuiddb");
+    for steps in 0.. {
+        if ended {
+            break;
+        }
+        let mut start = numbered(7);
+        ended = start.run_until(steps, appending(Promises::new())).is_some();
+        if list(&start) == list(&numbered(7)) || !starts.is_new(&start, 0) {
+            continue;
+        }
+        let reborn = reborn(&mut start);
+        let again = |promises: Promises<Told>| {
+            let writer = reborn.clone();
+            disk::task(|disk| async move { append_as(disk, writer, promises).await })
+        };
+        crash_everywhere(&start, again, |disk, promises| {
+            if promises.is_empty() {
+                return;
+            }
+            checker.check(disk, promises, |_, snapshot| {
+                keeps(&snapshot, promises);
+                assert_eq!(snapshot.uid_validity().get(), 700_000_000);
+            });
+        });
+    }
+}
+
+#[test]
+fn an_append_costs_the_same_in_a_large_folder() {
+    let mut costs = Vec::new();
+    for count in [100_u32, 3000] {
+        let mut disk = maildir();
+        let mut list = format!("1 700000000 {}\n", 5001);
+        for number in 1..=count {
+            list += &format!("{number} {number}.x,S=4\n");
+        }
+        disk.plant_file("/m/courierimapuiddb", list.as_bytes());
+        disk.reset_counts();
+        appended(&mut disk, &inbox(), &["one..\n"]).expect("appended");
+        let counts = disk.counts();
+        assert!(counts.read + counts.written < 9000, "{counts:?}");
+        costs.push((counts.operations, counts.syncs, counts.directory_syncs));
+        let list = disk.contents("/m/courierimapuiddb").expect("a list");
+        let list = UidList::parse(list).expect("in order");
+        assert_eq!((list.next.get(), list.len()), (5002, count as usize + 1));
+    }
+    // With a keyword: it has a file of its own.
+    assert!(costs[1].0 <= costs[0].0 + 1, "{costs:?}");
+    assert_eq!((costs[0].1, costs[0].2), (3, 4), "{costs:?}");
 }
 
 #[test]

@@ -4,15 +4,25 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod charged;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod expunge;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod keywords;
 #[cfg(test)]
 mod pop3;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod races;
+#[cfg(test)]
+mod share;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

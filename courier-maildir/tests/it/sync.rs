@@ -202,8 +202,10 @@ fn a_damaged_list_is_made_anew_with_another_validity() {
     type Damage = fn(&mut MemDisk);
     let damages: [(&str, Damage); 8] = [
         ("empty", |disk| disk.plant_file(LIST, b"")),
-        ("cut", |disk| {
-            disk.plant_file(LIST, b"1 700000000 4\n1 1.x,S=4\n2 2")
+        ("cut far up", |disk| {
+            let lines = "9 x\n".repeat(1100);
+            let text = format!("1 700000000 4\n1 1.x,S=4\n2 2.x\n{lines}");
+            disk.plant_file(LIST, text.as_bytes());
         }),
         ("full of NULs", |disk| disk.plant_file(LIST, &[0; 64])),
         ("noise", |disk| {
@@ -213,7 +215,9 @@ fn a_damaged_list_is_made_anew_with_another_validity() {
             disk.plant_file(LIST, b"9 700000000 4\n1 1.x,S=4\n")
         }),
         ("from the past", |disk| {
-            disk.plant_file(LIST, b"1 700000000 2\n1 1.x,S=4\n2 2.x\n")
+            let lines: String = (3..1100).map(|uid| format!("{uid} x{uid}\n")).collect();
+            let text = format!("1 700000000 2\n1 1.x,S=4\n2 2.x\n{lines}");
+            disk.plant_file(LIST, text.as_bytes());
         }),
         ("a directory", |disk| {
             remove(disk, "courierimapuiddb");
@@ -239,6 +243,27 @@ fn a_damaged_list_is_made_anew_with_another_validity() {
             assert!(refreshed(&mut disk, &mut session).reset, "{what}");
             let again = open_with(&mut disk, Access::ReadWrite);
             assert_eq!(told(&again), told(&snapshot), "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_a_crash_left_of_the_last_lines_is_mended() {
+    for (text, uids) in [
+        ("1 700000000 4\n1 1.x,S=4\n2 2", [1, 4, 5]),
+        ("1 700000000 4\n1 1.x,S=4\n2 2.x\n\0\0\0\0\0\0", [1, 2, 4]),
+        ("1 700000000 2\n1 1.x,S=4\n2 2.x\n", [1, 2, 3]),
+        ("1 700000000 2\n1 1.x,S=4\n3 2.x\n4", [1, 3, 4]),
+    ] {
+        let mut disk = opened();
+        disk.plant_file(LIST, text.as_bytes());
+        for _ in 0..2 {
+            let snapshot = open_with(&mut disk, Access::ReadWrite);
+            assert_eq!(snapshot.uid_validity().get(), 700_000_000, "{text}");
+            let there = snapshot.messages().map(|message| message.uid().get());
+            assert_eq!(there.collect::<Vec<_>>(), uids, "{text}");
+            let written = disk.contents(LIST).expect("a list");
+            assert!(courier_maildir::uid_list::UidList::parse(written).is_ok());
         }
     }
 }

@@ -120,6 +120,7 @@ pub(super) fn mailbox_refusal(error: &MailboxError) -> Refusal {
     match error {
         MailboxError::NoFolder { .. } => Refusal::NonExistent,
         MailboxError::Keyword(_) => Refusal::Limit,
+        MailboxError::OverQuota { .. } => Refusal::OverQuota,
         MailboxError::Lock(_) => unavailable(error),
         MailboxError::Disk(error) => disk_refusal(error),
         _ => broken(error),

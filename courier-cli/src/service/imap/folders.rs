@@ -7,13 +7,15 @@ use courier_core::disk;
 use courier_imap::grammar::command::ListScope;
 use courier_imap::grammar::mailbox_name::MailboxName;
 use courier_imap::session::output::{Folder, FolderChange, FolderKind, Mark, Refusal};
-use courier_maildir::folder::{self, FolderPath};
+use courier_maildir::folder::{self, Encoding, FolderName, FolderPath};
 use courier_maildir::subscription::{self, SubscriptionError};
+use courier_maildir::trash::{self, Ages};
 use courier_maildir::writer::Writer;
 
 use super::convert::{disk_refusal, folder_name, folder_refusal, mailbox_name};
 use crate::clock;
 use crate::disk::Disks;
+use crate::failure::chain;
 
 /// The folders of one account.
 #[derive(Debug, Clone)]
@@ -71,6 +73,26 @@ impl Folders {
         let locate = disk::task(|disk| async move { folder::locate(&disk, &maildir, &name).await });
         let located = self.disks.run(locate).await;
         located.map_err(|error| folder_refusal(&error))
+    }
+
+    /// Where the trash of this name below INBOX is, or will be.
+    pub(super) async fn trash(&self, name: &str) -> Option<FolderPath> {
+        let name = FolderName::parse(&format!("INBOX.{name}")).ok()?;
+        let (maildir, wanted) = (self.maildir.clone(), name.clone());
+        let locate =
+            disk::task(|disk| async move { folder::locate(&disk, &maildir, &wanted).await });
+        let missing = || FolderPath::new(&self.maildir, &name.directory(Encoding::Utf8));
+        Some(self.disks.run(locate).await.unwrap_or_else(|_| missing()))
+    }
+
+    /// Removes messages that are too old.
+    pub(super) async fn purge(&self, ages: Ages) {
+        let (maildir, writer) = (self.maildir.clone(), self.writer.at(clock::now()));
+        let purge =
+            disk::task(|disk| async move { trash::purge(&disk, &maildir, &ages, &writer).await });
+        if let Err(error) = self.disks.run(purge).await {
+            tracing::warn!(error = chain(&error), "TRASH NOT CLEARED");
+        }
     }
 
     /// Changes the folders, durably. The subscriptions follow.

@@ -1,5 +1,6 @@
 //! The mailbox that a session has open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -25,6 +26,7 @@ use super::convert::{
     disk_refusal, keywords, letters, mailbox_refusal, message, message_flags, uid, uid_validity,
     uids, uids_here, words,
 };
+use super::seen::{Entered, Seen};
 use crate::clock;
 use crate::disk::Disks;
 use crate::failure::chain;
@@ -39,6 +41,20 @@ pub(super) struct Mailbox {
     folder: FolderPath,
     /// Out only while a task has it.
     snapshot: Option<Snapshot>,
+    /// What the session has copied from here.
+    copied: HashSet<uid_list::Uid>,
+    seen: Seen,
+    entered: Entered,
+    /// The snapshot knows of changes of its own that the shared one does not.
+    ahead: bool,
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.ahead) {
+            self.seen.keep(snapshot);
+        }
+    }
 }
 
 impl Mailbox {
@@ -46,6 +62,7 @@ impl Mailbox {
     pub(super) async fn open(
         disks: &Disks,
         writer: &Writer,
+        seen: &Seen,
         folder: FolderPath,
         access: Access,
     ) -> Result<(Self, Opened), Refusal> {
@@ -54,12 +71,14 @@ impl Mailbox {
             Access::ReadOnly => mailbox::Access::ReadOnly,
         };
         let (place, now) = (folder.clone(), writer.at(clock::now()));
-        let open = disk::task(|disk| async move { mailbox::open(&disk, &place, how, &now).await });
+        let known = seen.clone();
+        let open = disk::task(|disk| async move { known.open(&disk, &place, how, &now).await });
         let mut snapshot = disks
             .run(open)
             .await
             .map_err(|error| mailbox_refusal(&error))?;
         report(&mut snapshot);
+        Seen::index(disks, &snapshot, writer);
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }
@@ -70,8 +89,12 @@ impl Mailbox {
         let mailbox = Self {
             disks: disks.clone(),
             writer: writer.clone(),
+            entered: seen.enter(&folder),
             folder,
             snapshot: Some(snapshot),
+            copied: HashSet::new(),
+            seen: seen.clone(),
+            ahead: false,
         };
         Ok((mailbox, opened))
     }
@@ -83,12 +106,14 @@ impl Mailbox {
 
     /// What has happened since the last look.
     pub(super) async fn refresh(&mut self) -> Result<Changes, Refusal> {
+        let seen = self.seen.clone();
         let refreshed = self.task(|disk, mut snapshot, writer| async move {
-            let changes = mailbox::refresh(&disk, &mut snapshot, &writer).await;
+            let changes = seen.refresh(&disk, &mut snapshot, &writer).await;
             report(&mut snapshot);
             (snapshot, changes)
         });
         let changes = refreshed.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.ahead &= changes.is_empty();
         if changes.reset {
             // Nothing that the client knows is true any more.
             return Err(Refusal::NonExistent);
@@ -244,6 +269,7 @@ impl Mailbox {
             (snapshot, stored)
         });
         let stored = stored.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.changed();
         let snapshot = self.snapshot.as_ref().ok_or(Refusal::ServerBug)?;
         let left = asked.into_iter().filter(|uid| !stored.gone.contains(uid));
         Ok(left
@@ -252,14 +278,37 @@ impl Mailbox {
     }
 
     /// Removes messages durably, those that are still marked.
-    pub(super) async fn expunge(&mut self, wanted: &[Uid]) -> Result<Vec<Uid>, Refusal> {
+    ///
+    /// With a trash they go there, unless the session has copied them: clients that have
+    /// a trash of their own copy a message there before they expunge it.
+    pub(super) async fn expunge(
+        &mut self,
+        wanted: &[Uid],
+        trash: Option<FolderPath>,
+    ) -> Result<Vec<Uid>, Refusal> {
+        let trash = trash.filter(|trash| trash.path() != self.folder.path());
         let here = uids_here(wanted);
+        let copied = |uid: &uid_list::Uid| trash.is_none() || self.copied.contains(uid);
+        let (copied, kept): (Vec<_>, Vec<_>) = here.into_iter().partition(copied);
         let expunged = self.task(move |disk, mut snapshot, writer| async move {
-            let which = Expunge::TrashedAmong(&here);
-            let expunged = mailbox::expunge(&disk, &mut snapshot, which, &writer).await;
+            let which = Expunge::TrashedAmong(&copied);
+            let mut expunged = mailbox::expunge(&disk, &mut snapshot, which, &writer).await;
+            if let (Ok(gone), Some(trash)) = (&mut expunged, trash) {
+                let which = Expunge::TrashedAmong(&kept);
+                let trashed =
+                    mailbox::expunge_to(&disk, &mut snapshot, which, &trash, &writer).await;
+                match trashed {
+                    Ok(trashed) => {
+                        gone.extend(trashed);
+                        gone.sort_unstable();
+                    }
+                    Err(error) => expunged = Err(error),
+                }
+            }
             (snapshot, expunged)
         });
         let expunged = expunged.await?.map_err(|error| mailbox_refusal(&error))?;
+        self.changed();
         Ok(uids(&expunged))
     }
 
@@ -282,6 +331,11 @@ impl Mailbox {
             (snapshot, copied)
         });
         let copied = copied.await?.map_err(|error| mailbox_refusal(&error))?;
+        if mode == CopyMode::Copy {
+            self.copied
+                .extend(copied.uids.iter().map(|(here, _)| *here));
+        }
+        self.changed();
         let pairs = copied.uids.iter();
         Ok(Copied {
             uid_validity: uid_validity(copied.validity).ok_or(Refusal::ServerBug)?,
@@ -289,6 +343,15 @@ impl Mailbox {
                 .filter_map(|(here, there)| Some((uid(*here)?, uid(*there)?)))
                 .collect(),
         })
+    }
+
+    /// After a change of our own: other sessions need not read the directory for it.
+    fn changed(&mut self) {
+        self.ahead = true;
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|_| self.entered.is_shared()) {
+            self.seen.keep(snapshot);
+            self.ahead = false;
+        }
     }
 
     /// Runs a task on the snapshot, which comes back with it.
@@ -390,11 +453,14 @@ fn hit_or_miss(hit: bool) -> Fetched {
 pub(super) async fn status(
     disks: &Disks,
     writer: &Writer,
+    seen: &Seen,
     folder: FolderPath,
 ) -> Result<courier_imap::session::output::Counts, Refusal> {
     let now = writer.at(clock::now());
+    let known = seen.clone();
     let open = disk::task(|disk| async move {
-        mailbox::open(&disk, &folder, mailbox::Access::ReadOnly, &now).await
+        let access = mailbox::Access::ReadOnly;
+        known.open(&disk, &folder, access, &now).await
     });
     let mut snapshot = disks
         .run(open)

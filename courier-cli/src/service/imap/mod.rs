@@ -5,8 +5,10 @@ mod append;
 mod convert;
 mod folders;
 mod mailbox;
+mod seen;
 mod session;
 mod settings;
 
+pub use seen::Seen;
 pub use session::serve;
 pub use settings::settings;

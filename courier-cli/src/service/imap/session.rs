@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use courier_core::account::sasl::Verdict;
 use courier_core::account::secret::Secret;
-use courier_core::config::Service;
+use courier_core::config::value::Switch;
+use courier_core::config::{Service, Trash};
 use courier_core::disk;
 use courier_core::time::{Millis, Timestamp};
 use courier_imap::grammar::command::Access;
@@ -18,6 +20,7 @@ use courier_imap::session::settings::Settings;
 use courier_imap::session::{Session as Machine, Transport};
 use courier_maildir::content::Content;
 use courier_maildir::mailbox::{self, NewMessage};
+use courier_maildir::trash::Ages;
 use tokio::time::Instant;
 
 use super::append::Incoming;
@@ -30,7 +33,7 @@ use crate::net::connection::{Connection, Wait};
 use crate::net::now;
 use crate::notify::Watching;
 use crate::service::login::Client;
-use crate::service::{Context, Stopping};
+use crate::service::{Context, Stopping, quota};
 
 /// Serves one client to the end.
 ///
@@ -126,6 +129,9 @@ impl Session {
                 }
                 Output::Close(ending) => {
                     connection.flush().await?;
+                    if ending == Ending::Logout {
+                        self.purge_trash().await;
+                    }
                     return Ok(Some(ending));
                 }
                 question => {
@@ -184,15 +190,18 @@ impl Session {
             Output::Login(token, credentials) => {
                 let user = credentials.user.into_bytes();
                 let verdict = self.client.password(&user, credentials.password).await;
+                self.logged_in(&verdict).await;
                 self.machine.authenticated(token, verdict);
             }
             Output::Authenticate(token, exchange) => {
                 let initial = exchange.initial.map(Secret::new);
                 let verdict = self.client.begin(&exchange.mechanism, initial).await;
+                self.logged_in(&verdict).await;
                 self.machine.authenticated(token, verdict);
             }
             Output::Respond(token, response) => {
                 let verdict = self.client.respond(Secret::new(response)).await;
+                self.logged_in(&verdict).await;
                 self.machine.authenticated(token, verdict);
             }
             Output::ClientId(fields) => self.log_id(&fields),
@@ -242,7 +251,7 @@ impl Session {
             }
             _ => {}
         }
-        let folders = self.folders();
+        let (folders, trash) = (self.folders(), self.trash());
         let Some(mailbox) = &mut self.mailbox else {
             tracing::error!("QUESTION WITHOUT MAILBOX");
             return;
@@ -272,7 +281,11 @@ impl Session {
                 self.machine.searched(token, Ok(found));
             }
             Output::Expunge(token, uids) => {
-                let expunged = mailbox.expunge(&uids).await;
+                let trash = match (&folders, trash.keeps_expunged.value) {
+                    (Ok(folders), Switch::On) => folders.trash(&trash.folder.value).await,
+                    _ => None,
+                };
+                let expunged = mailbox.expunge(&uids, trash).await;
                 self.machine.expunged(token, expunged);
             }
             Output::Copy(token, request) => {
@@ -283,6 +296,29 @@ impl Session {
                 self.machine.copied(token, copied);
             }
             _ => {}
+        }
+    }
+
+    /// Makes the maildir ready for a client that has logged in.
+    async fn logged_in(&self, verdict: &Verdict) {
+        if let (Verdict::Accepted, Some((_, account))) = (verdict, self.client.account()) {
+            quota::adopt(&self.context.disks, &self.context.writer, account).await;
+            self.purge_trash().await;
+        }
+    }
+
+    /// What the configuration of the moment says of the trash.
+    fn trash(&self) -> Trash {
+        let settings = self.context.routing.configuration.current();
+        settings.service(self.service).trash.clone()
+    }
+
+    /// Clears what is too old, at login and at LOGOUT.
+    async fn purge_trash(&self) {
+        let trash = self.trash();
+        if let (false, Ok(folders)) = (trash.empty.value.is_empty(), self.folders()) {
+            let ages = Ages::parse(&trash.empty.value, &trash.folder.value);
+            folders.purge(ages).await;
         }
     }
 
@@ -298,14 +334,16 @@ impl Session {
 
     async fn status(&self, name: &MailboxName) -> Result<Counts, Refusal> {
         let folder = self.folders()?.locate(name).await?;
-        status(&self.context.disks, &self.context.writer, folder).await
+        let context = &self.context;
+        status(&context.disks, &context.writer, &context.seen, folder).await
     }
 
     async fn select(&mut self, name: &MailboxName, access: Access) -> Result<Opened, Refusal> {
         self.deselect();
         let folder = self.folders()?.locate(name).await?;
         let (disks, writer) = (&self.context.disks, &self.context.writer);
-        let (mailbox, opened) = Mailbox::open(disks, writer, folder, access).await?;
+        let (mailbox, opened) =
+            Mailbox::open(disks, writer, &self.context.seen, folder, access).await?;
         self.mailbox = Some(mailbox);
         Ok(opened)
     }

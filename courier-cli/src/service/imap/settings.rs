@@ -2,7 +2,8 @@
 
 use courier_core::account::sasl::Mechanism;
 use courier_core::config::ServiceSettings;
-use courier_imap::session::settings::{LoginCommand, Logins, Settings, StartTls};
+use courier_core::config::value::Switch;
+use courier_imap::session::settings::{Expunged, LoginCommand, Logins, Settings, StartTls};
 
 /// The machine's settings for one of its services; `clear` says whether passwords may
 /// pass in clear.
@@ -28,6 +29,10 @@ pub fn settings(service: &ServiceSettings, clear: LoginCommand) -> Settings {
         starttls: match service.tls.certificate {
             Some(_) => StartTls::Offered,
             None => StartTls::Unavailable,
+        },
+        expunged: match service.trash.keeps_expunged.value {
+            Switch::On => Expunged::ToTrash,
+            Switch::Off => Expunged::Removed,
         },
         ..Settings::default()
     }

@@ -14,7 +14,7 @@ use super::maildrop::Inbox;
 use crate::net::connection::{Connection, Wait};
 use crate::net::now;
 use crate::service::login::Client;
-use crate::service::{Context, Stopping};
+use crate::service::{Context, Stopping, quota};
 
 /// Serves one client to the end.
 ///
@@ -164,6 +164,7 @@ impl Session {
             return Opened::Refused(OpenRefusal::Permanent);
         };
         let maildir = account.maildir();
+        quota::adopt(&self.context.disks, &self.context.writer, account).await;
         match Inbox::open(&self.context.disks, &self.context.writer, maildir).await {
             Ok((inbox, listing)) => {
                 self.inbox = Some(inbox);

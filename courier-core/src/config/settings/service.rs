@@ -88,6 +88,21 @@ pub struct ServiceSettings {
     pub tarpit: Located<Switch>,
     /// Its certificate.
     pub tls: Tls,
+    /// What becomes of messages that nobody wants; only for IMAP.
+    pub trash: Trash,
+}
+
+/// What becomes of messages that nobody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trash {
+    /// The folder of the trash, below INBOX (`IMAP_TRASHFOLDERNAME`).
+    pub folder: Located<String>,
+    /// Which folders are cleared at login and logout, after how many days
+    /// (`IMAP_EMPTYTRASH`): `Trash:7,Sent:30`, or days for the trash. Nothing is cleared
+    /// unless it is said.
+    pub empty: Located<String>,
+    /// Whether expunged messages go to the trash (`IMAP_MOVE_EXPUNGE_TO_TRASH`).
+    pub keeps_expunged: Located<Switch>,
 }
 
 /// How many sessions a service holds at once.
@@ -210,6 +225,7 @@ pub(super) fn build(
         limits,
         tarpit,
         tls: reader.tls(&profile, places),
+        trash: reader.trash(service),
     }
 }
 
@@ -269,6 +285,28 @@ impl Reader<'_> {
         self.scoped(profile.port, own, default, |text| {
             value::binds(text, address)
         })
+    }
+
+    fn trash(&mut self, service: Service) -> Trash {
+        let imap = matches!(service, Service::Imap | Service::Imaps);
+        let text = |reader: &Self, name, default: &str| {
+            let found = reader.environment.value(name).filter(|_| imap);
+            match found {
+                Some(Located { value, place }) => Located {
+                    value: value.trim().to_owned(),
+                    place,
+                },
+                None => Located::default(default.to_owned()),
+            }
+        };
+        Trash {
+            folder: text(self, "IMAP_TRASHFOLDERNAME", "Trash"),
+            empty: text(self, "IMAP_EMPTYTRASH", ""),
+            keeps_expunged: match imap {
+                true => self.parsed("IMAP_MOVE_EXPUNGE_TO_TRASH", Switch::Off, value::flag),
+                false => Located::default(Switch::Off),
+            },
+        }
     }
 
     fn tls(&self, profile: &Profile, places: &Places) -> Tls {

@@ -36,6 +36,16 @@ impl MemDisk {
             Op::SyncDir(path) => done(Flush::Entries(self.cached.directory(path)?.0)),
             Op::Rename { from, to } => self.rename(from, to),
             Op::Link { from, to } => self.link(from, to),
+            Op::Symlink { target, path } => {
+                let place = self.free_place(path)?;
+                let inode = self.add_node(Contents::Link(target.clone()), 0o777);
+                self.edit(vec![place.stands_for(Some(inode))]);
+                done(Flush::Nothing)
+            }
+            Op::ReadLink(path) => match &self.cached.existing(path)?.1.contents {
+                Contents::Link(target) => Ok((Reply::Path(target.clone()), Flush::Nothing)),
+                _ => Err(DiskErrorKind::Other(22)), // EINVAL
+            },
             Op::Unlink(path) => self.unlink(path),
             Op::Mkdir { path, mode } => self.mkdir(path, *mode),
             Op::Rmdir(path) => self.rmdir(path),
