@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use courier_core::disk::{Disk, DiskError, FileKind, Meta, Op, Reply};
 use courier_core::time::Millis;
 
+use crate::lock;
 use crate::writer::Writer;
 
 /// How long a file in `tmp` is left to its writer.
@@ -21,7 +22,8 @@ pub const TMP_AGE: Millis = Millis::from_mins(36 * 60);
 pub async fn purge_tmp(disk: &Disk, tmp: &Path, writer: &Writer) -> Result<usize, DiskError> {
     let mut paths = Vec::new();
     for (name, _) in disk.list(tmp).await?.iter() {
-        if !name.starts_with(b".") {
+        // A lock that was left behind tells that the UID list may be half written.
+        if !name.starts_with(b".") && name != lock::FILE.as_bytes() {
             paths.push(tmp.join(OsStr::from_bytes(name)));
         }
     }

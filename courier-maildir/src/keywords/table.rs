@@ -169,6 +169,26 @@ impl KeywordTable {
         self.sets.iter().map(Vec::as_slice)
     }
 
+    /// Octets of memory that the sets take, about.
+    pub(crate) fn octets_held(&self) -> usize {
+        let numbers: usize = self.sets.iter().map(Vec::len).sum();
+        2 * (2 * numbers + self.sets.len() * size_of::<Vec<u16>>())
+    }
+
+    /// Whether more sets were in use than so many messages can have, by far.
+    pub(crate) fn is_crowded(&self, messages: usize) -> bool {
+        self.sets.len() > SETS.max(messages.saturating_mul(2))
+    }
+
+    /// The same keywords with the same numbers, and no sets.
+    pub(crate) fn without_sets(&self) -> Self {
+        Self {
+            words: self.words.clone(),
+            numbers: self.numbers.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The set of these numbers.
     pub(crate) fn intern(&mut self, mut numbers: Vec<u16>) -> SetId {
         numbers.sort_unstable();
@@ -176,13 +196,16 @@ impl KeywordTable {
         if let Some(&id) = self.set_numbers.get(&numbers) {
             return id;
         }
-        // Fewer sets than messages, and fewer messages than 4 thousand million.
+        // A snapshot forgets sets long before there are 4 thousand million.
         let id = SetId(u32::try_from(self.sets.len()).unwrap_or(0));
         self.sets.push(numbers.clone());
         self.set_numbers.insert(numbers, id);
         id
     }
 }
+
+/// Sets that a table may hold however few messages there are.
+const SETS: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -298,8 +298,8 @@ impl Arrivals {
         });
         let messages: Vec<_> = messages.collect();
         let amount = quota::weigh(disk, &messages).await?.into_iter().sum();
-        meter.take(disk, amount, writer).await?;
-        Ok(Some((meter, amount)))
+        let recorded = meter.take(disk, amount, writer).await?;
+        Ok(Some((meter, recorded)))
     }
 
     /// Puts the messages into `tmp`, whole and durable.

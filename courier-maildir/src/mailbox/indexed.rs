@@ -35,6 +35,11 @@ impl Snapshot {
         self.unindexed && at_rest && self.len() >= INDEXED
     }
 
+    /// Its index is being written: nobody else need do it.
+    pub fn mark_indexed(&mut self) {
+        self.unindexed = false;
+    }
+
     /// The folder as it was when the index was written; a look must follow.
     pub(super) fn of_index(folder: FolderPath, access: Access, index: FolderIndex) -> Self {
         Self {

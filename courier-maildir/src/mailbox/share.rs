@@ -74,7 +74,6 @@ impl Snapshot {
         let safe = self.saved == Saved::Yes && !self.unsynced && self.gates.is_some();
         safe.then(|| Self {
             recent: Vec::new(),
-            unindexed: false,
             untold: Untold::default(),
             measured: std::collections::HashMap::new(),
             findings: Vec::new(),
@@ -90,7 +89,7 @@ impl Snapshot {
     /// Octets of memory it holds, those that it shares with others too.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.names.octets_held() + self.dead.len() * 4
+        self.names.octets_held() + self.dead.len() * 4 + self.keywords.octets_held()
     }
 
     /// Takes over what a shared snapshot of the folder knows, as a

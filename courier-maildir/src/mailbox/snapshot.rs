@@ -242,6 +242,14 @@ impl Snapshot {
         }
     }
 
+    /// Has the next refresh tell that these messages are gone, for nobody was told by
+    /// the task that removed them.
+    pub fn tell_later(&mut self, gone: &[Uid]) {
+        self.untold.vanished.extend_from_slice(gone);
+        self.untold.vanished.sort_unstable();
+        self.untold.vanished.dedup();
+    }
+
     /// What the last look found that should not be so: for the log. A later look may
     /// find it again.
     pub fn take_findings(&mut self) -> Vec<Finding> {

@@ -86,6 +86,9 @@ pub async fn store(
     change: &FlagChange,
     writer: &Writer,
 ) -> Result<Stored, MailboxError> {
+    if snapshot.keywords.is_crowded(snapshot.len()) {
+        snapshot.forget_sets();
+    }
     let words = snapshot.keywords.words().len();
     let numbers = match &change.keywords {
         Some(keywords) => {
@@ -188,6 +191,8 @@ async fn store_flags(
 /// count.
 struct Trashing {
     meter: Meter,
+    /// Whether the room that was taken is on record.
+    is_recorded: bool,
     /// Each message whose mark changes, with its weight, and whether it counted.
     messages: Vec<(usize, Amount, bool)>,
 }
@@ -224,8 +229,13 @@ impl Trashing {
             .collect();
         let coming = messages.iter().filter(|(_, _, counted)| !counted);
         let coming = coming.map(|&(_, weight, _)| weight).sum();
-        meter.take(disk, coming, writer).await?;
-        Ok(Some(Self { meter, messages }))
+        let recorded = meter.take(disk, coming, writer).await?;
+        let is_recorded = recorded == coming;
+        Ok(Some(Self {
+            meter,
+            messages,
+            is_recorded,
+        }))
     }
 
     /// Takes off messages that got the mark, and those that were to lose it and did not;
@@ -244,7 +254,7 @@ impl Trashing {
             let counts = quota::is_counted(snapshot.names.octets(entry));
             match counted {
                 true => (!counts && !is_lost).then_some(weight),
-                false => (!counts || is_lost).then_some(weight),
+                false => (self.is_recorded && (!counts || is_lost)).then_some(weight),
             }
         });
         self.meter.give_back(disk, amount.sum(), writer).await;
@@ -363,6 +373,20 @@ async fn store_keywords(
 const KEYWORD_ATTEMPTS: usize = 100;
 
 impl Snapshot {
+    /// Forgets the sets of keywords that no message has any more.
+    fn forget_sets(&mut self) {
+        let old = Arc::clone(&self.keywords);
+        let mut table = old.without_sets();
+        let mut renew = |set: SetId| table.intern(old.numbers(set).to_vec());
+        for entry in &mut Arc::make_mut(&mut self.names).entries {
+            entry.keywords = renew(entry.keywords);
+        }
+        for (_, set) in Arc::make_mut(&mut self.orphans) {
+            *set = renew(*set);
+        }
+        self.keywords = Arc::new(table);
+    }
+
     /// What a `STORE` may change of a message.
     fn state(&self, at: usize) -> Option<(Flags, SetId)> {
         let entry = self.entry(at)?;

@@ -297,21 +297,29 @@ pub async fn deliver_counted(
 ) -> Result<Delivered, DeliveryError> {
     let size = Amount::message(written.sizes.file);
     let charged = match target.check(disk, size, writer).await {
-        Ok(Some(checked)) => checked.charge(disk, size).await.map_err(Into::into),
-        Ok(None) => Ok(()),
+        Ok(Some(checked)) => {
+            let charged = checked.charge(disk, size).await;
+            charged
+                .map(|()| checked.is_recorded())
+                .map_err(DeliveryError::from)
+        }
+        Ok(None) => Ok(false),
         Err(error) => Err(error),
     };
-    if let Err(error) = charged {
-        disk.one(Op::Unlink(written.tmp)).await.ok();
-        return Err(error);
-    }
+    let is_recorded = match charged {
+        Ok(is_recorded) => is_recorded,
+        Err(error) => {
+            disk.one(Op::Unlink(written.tmp)).await.ok();
+            return Err(error);
+        }
+    };
     match publish(disk, written).await {
         Ok(delivered) => {
             warn(disk, &target.maildir, warning, writer).await;
             Ok(delivered)
         }
         Err(error) => {
-            if let Some(account) = &target.account {
+            if is_recorded && let Some(account) = &target.account {
                 super::release(disk, &account.maildir, size, writer).await;
             }
             Err(error)

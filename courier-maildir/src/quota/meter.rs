@@ -31,7 +31,8 @@ impl Meter {
         stat.is_ok().then_some(Self { maildir })
     }
 
-    /// Charges for messages that will come.
+    /// Charges for messages that will come; gives what is on record now, which is
+    /// nothing where the maildir never came to rest.
     ///
     /// # Errors
     /// [`MailboxError::OverQuota`], or what the disk says.
@@ -40,13 +41,20 @@ impl Meter {
         disk: &Disk,
         amount: Amount,
         writer: &Writer,
-    ) -> Result<(), MailboxError> {
+    ) -> Result<Amount, MailboxError> {
         if amount.is_none() {
-            return Ok(());
+            return Ok(amount);
         }
         let checked = check(disk, &Account::of(&self.maildir), amount, writer).await?;
         match checked.verdict {
-            Verdict::Fits => Ok(checked.charge(disk, amount).await?),
+            Verdict::Fits => {
+                let recorded = match checked.is_recorded() {
+                    true => amount,
+                    false => Amount::NONE,
+                };
+                checked.charge(disk, amount).await?;
+                Ok(recorded)
+            }
             Verdict::Over => Err(MailboxError::OverQuota {
                 maildir: self.maildir.clone(),
             }),

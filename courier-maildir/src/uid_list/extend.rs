@@ -13,9 +13,9 @@
 //! - Only the last extension may be torn. So nothing is added after one that failed
 //!   or whose writer died: the file is replaced then.
 
-use courier_core::disk::{Disk, DiskError, Durability, Octets, Op, Reply};
+use courier_core::disk::{Disk, DiskError, DiskErrorKind, Durability, Octets, Op, Reply};
 
-use super::file::LENGTH_LIMIT;
+use super::file::{LENGTH_LIMIT, stat};
 use super::{EXTENSION_LIMIT, FILE, ListStamp, Uid, UidValidity, parse_header, parse_line};
 use crate::folder::FolderPath;
 use crate::name::Name;
@@ -138,6 +138,13 @@ impl Extension {
         self.tail.next.to_string().into_bytes()
     }
 
+    /// Whether the list is still the file that was looked at. Whoever breaks our lock,
+    /// because we slept too long, puts another in its place.
+    async fn is_there(&self, disk: &Disk, folder: &FolderPath) -> Result<bool, DiskError> {
+        let now = stat(disk, folder).await?;
+        Ok(now.is_some_and(|now| now.is_same_file(self.tail.stamp)))
+    }
+
     /// Adds the lines, durably, and carries out `also` at the same time, without which
     /// the lines are worth nothing.
     ///
@@ -150,6 +157,9 @@ impl Extension {
         also: Vec<Op>,
     ) -> Result<(), DiskError> {
         let path = folder.file(FILE);
+        if !self.is_there(disk, folder).await? {
+            return Err(Op::Sync(path).error(DiskErrorKind::Stale));
+        }
         let (digits, former) = (self.digits(), self.former_digits());
         let changed: Vec<usize> = (0..digits.len())
             .filter(|&at| digits.get(at) != former.get(at))
@@ -198,6 +208,9 @@ impl Extension {
         folder: &FolderPath,
         writer: &Writer,
     ) -> Result<(), DiskError> {
+        if !self.is_there(disk, folder).await? {
+            return Ok(());
+        }
         let path = folder.file(FILE);
         let digits = self.digits();
         let mut text = disk.read(&path, 0..self.tail.length).await?;
@@ -226,4 +239,4 @@ impl Extension {
 }
 
 /// Octets of each end of a list that are looked at.
-const WINDOW: u64 = EXTENSION_LIMIT as u64;
+const WINDOW: u64 = EXTENSION_LIMIT as u64 + 1;

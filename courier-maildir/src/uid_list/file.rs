@@ -19,6 +19,11 @@ pub(crate) struct ListStamp {
 }
 
 impl ListStamp {
+    /// Whether both are stamps of one file, which may have been written to in between.
+    pub(crate) fn is_same_file(self, other: Self) -> bool {
+        self.inode == other.inode
+    }
+
     pub(crate) fn of(meta: &Meta) -> Self {
         Self {
             inode: meta.inode,

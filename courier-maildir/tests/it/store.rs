@@ -211,6 +211,28 @@ fn a_folder_has_a_thousand_keywords_and_not_one_more() {
     assert_eq!(disk.names("/m/cur")[1], "2.x:2,ab", "nothing of it is done");
 }
 
+#[test]
+fn sets_of_keywords_that_no_message_has_are_forgotten() {
+    let mut disk = opened();
+    let mut snapshot = open_with(&mut disk, Access::ReadWrite);
+    let words: Vec<String> = (0..12).map(|number| format!("word{number}")).collect();
+    let mut most = 0;
+    for round in 1_u32..=2200 {
+        let some = (0..12).filter(|bit| round & (1 << bit) != 0);
+        let some: Vec<&str> = some.map(|bit| words[bit].as_str()).collect();
+        let change = change(How::Replace, "", Some(&some));
+        stored(&mut disk, &mut snapshot, &uids(&[1]), &change);
+        let message = snapshot.message(uids(&[1])[0]).expect("there");
+        let mut now: Vec<&str> = message.keywords().map(Keyword::as_str).collect();
+        now.sort_by_key(|word| words.iter().position(|other| other == word));
+        assert_eq!(now, some);
+        if round == 1000 {
+            most = snapshot.memory() * 5 / 4;
+        }
+        assert!(round < 1000 || snapshot.memory() < most, "{round}");
+    }
+}
+
 /// Flags and keywords for two messages; promises what they are.
 fn storing(promises: Promises<Told>) -> DiskTask<'static, Result<(), MailboxError>> {
     disk::task(|disk| async move {

@@ -78,7 +78,7 @@ impl Mailbox {
             .await
             .map_err(|error| mailbox_refusal(&error))?;
         report(&mut snapshot);
-        Seen::index(disks, &snapshot, writer);
+        seen.index(disks, &mut snapshot, writer);
         if let Some(error) = snapshot.unsaved() {
             tracing::error!(error = chain(error), "UID LIST NOT SAVED");
         }
@@ -302,7 +302,10 @@ impl Mailbox {
                         gone.extend(trashed);
                         gone.sort_unstable();
                     }
-                    Err(error) => expunged = Err(error),
+                    Err(error) => {
+                        snapshot.tell_later(gone);
+                        expunged = Err(error);
+                    }
                 }
             }
             (snapshot, expunged)

@@ -54,6 +54,10 @@ impl Seen {
         state.uses += 1;
         let (memory, used) = (snapshot.memory() + KEPT, state.uses);
         let path = snapshot.folder().path().to_path_buf();
+        if memory > MEMORY / 4 {
+            // It would push out the folders of everybody else.
+            return state.forget(&path);
+        }
         let kept = Kept {
             snapshot,
             memory,
@@ -78,21 +82,27 @@ impl Seen {
         writer: &Writer,
     ) -> Result<Snapshot, MailboxError> {
         let again = match self.recall(folder) {
-            Some(seen) => mailbox::reopen(disk, seen, access, writer).await.ok(),
+            Some(seen) => Some(mailbox::reopen(disk, seen, access, writer).await),
             None => None,
         };
         let snapshot = match again {
-            Some(snapshot) => snapshot,
-            None => mailbox::open(disk, folder, access, writer).await?,
+            Some(Ok(snapshot)) => snapshot,
+            // Who waited for the lock need not wait again.
+            Some(Err(error @ MailboxError::Lock(_))) => return Err(error),
+            Some(Err(_)) | None => mailbox::open(disk, folder, access, writer).await?,
         };
         self.keep(&snapshot);
         Ok(snapshot)
     }
 
     /// Writes the index of a folder that wants one, while its session goes on.
-    pub(super) fn index(disks: &Disks, snapshot: &Snapshot, writer: &Writer) {
+    pub(super) fn index(&self, disks: &Disks, snapshot: &mut Snapshot, writer: &Writer) {
         if !snapshot.wants_index() {
             return;
+        }
+        snapshot.mark_indexed();
+        if let Some(kept) = self.lock().folders.get_mut(snapshot.folder().path()) {
+            kept.snapshot.mark_indexed();
         }
         let (disks, snapshot, writer) = (disks.clone(), snapshot.clone(), writer.clone());
         tokio::spawn(async move {
