@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use courier_core::disk;
+use courier_core::disk::{self, DiskErrorKind};
 use courier_maildir::folder::{FolderError, FolderName};
 use courier_maildir::import::mbox::Quoting;
 use courier_maildir::import::{self, ImportError, Report, Summary};
 use courier_maildir::mailbox::MailboxError;
+use courier_maildir::quota;
 
 use super::account::name;
 use super::print;
@@ -18,7 +19,7 @@ use crate::accounts::{AccountDatabase, AccountsError};
 use crate::disk::StdDisk;
 use crate::failure::{Failure, Status};
 use crate::layout::Layout;
-use crate::{program, root};
+use crate::{program, root, service};
 
 /// Run again, it adds what is missing: a message that stands in its folder already,
 /// octet for octet, is not added. So an import that was cut off is simply run again.
@@ -101,10 +102,18 @@ impl Import {
             }
             _ => {}
         };
-        let task =
-            disk::task(
-                |disk| async move { import::import(&disk, what, &writer, &mut report).await },
-            );
+        let owner = quota::Account {
+            maildir: maildir.clone(),
+            quota: service::quota::of(&found),
+        };
+        let task = disk::task(|disk| async move {
+            // As at a login: what the messages then cost is charged.
+            match quota::adopt(&disk, &owner, &writer).await {
+                Err(error) if error.kind != DiskErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+            import::import(&disk, what, &writer, &mut report).await
+        });
         let summary = StdDisk::new(THREADS).run(task);
         let summary = summary.map_err(|error| {
             let text = "what was added stays; run it again for the rest";

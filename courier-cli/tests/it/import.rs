@@ -66,6 +66,27 @@ fn an_mbox_is_imported_once_and_what_is_bad_is_named() {
 }
 
 #[test]
+fn an_import_stops_at_the_quota_of_a_new_account() {
+    let root = Root::new();
+    let add = ["account", "add", "eve@example.com", "--quota", "10000S"];
+    let added = root.run(&[&add[..], &["--password-stdin"]].concat(), PASSWORD);
+    assert!(added.status.success(), "{added:?}");
+    let mbox = root.path().join("mbox");
+    let one = format!("{FROM}Subject: long\n\n{}\n\n", "x".repeat(6000));
+    fs::write(&mbox, format!("{one}{}", one.replace("long", "longer"))).expect("written");
+    let import = [
+        "import",
+        "mbox",
+        &mbox.display().to_string(),
+        "eve@example.com",
+    ];
+    let output = root.run(&import, "");
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    let size = fs::read_to_string(root.maildir("eve").join("maildirsize")).expect("a quota");
+    assert!(size.starts_with("10000S\n"), "{size}");
+}
+
+#[test]
 fn a_wrong_call_has_the_status_of_its_kind() {
     let root = Root::new();
     let here = root.path().display().to_string();
