@@ -66,10 +66,19 @@ impl Check<'_> {
                     .map(|first| first.path.clone());
                 let first = first.collect::<Vec<_>>();
                 same.push(at);
-                let mut is_there = false;
+                let (mut is_there, mut is_same) = (false, false);
                 for path in first {
                     // It may be the same message, renamed while we looked.
-                    is_there |= self.disk.stat(&path).await.is_ok();
+                    let Ok(first) = self.disk.stat(&path).await else {
+                        continue;
+                    };
+                    is_there = true;
+                    let file = |meta: &Meta| (meta.device, meta.inode);
+                    is_same |= file(&first) == file(&meta) && first.links > 1;
+                }
+                if is_same {
+                    renamed |= self.drop_name(entry).await;
+                    continue;
                 }
                 if is_there {
                     renamed |= self.rename_double(folder, entry, &meta).await;
@@ -106,6 +115,19 @@ impl Check<'_> {
         let flags = Name::parse(&entry.name).map_or(Flags::NONE, Name::flags);
         let wrong = "another message has the same name";
         self.give_name(folder, entry, meta, flags, wrong).await
+    }
+
+    /// Takes one of two names from a message; whether it did.
+    async fn drop_name(&mut self, entry: &Entry) -> bool {
+        let wrong = "a second name of a message";
+        if !self.fixes() {
+            self.error(&entry.path, wrong);
+            return false;
+        }
+        let dropped = self.disk.one(Op::Unlink(entry.path.clone())).await;
+        let done = dropped.is_ok();
+        self.mended(&entry.path, wrong, "removed; the message is there", dropped);
+        done
     }
 
     /// Gives a message a name of its own in `cur`; whether it did.

@@ -1,4 +1,4 @@
-use courier_core::disk::{self, DiskTask};
+use courier_core::disk::{self, DiskTask, Op};
 use courier_core::testing::{MemDisk, Promises, crash_everywhere, fail_everywhere};
 use courier_core::time::Millis;
 use courier_maildir::check::{CheckError, Mode, Report, Sizes, Summary, check as check_maildir};
@@ -143,6 +143,25 @@ fn no_message_is_lost_when_names_are_mended() {
     }
     let snapshot = open_with(&mut disk, Access::ReadWrite);
     assert_eq!(snapshot.len(), 7);
+}
+
+#[test]
+fn a_message_with_two_names_keeps_one() {
+    let mut disk = opened();
+    disk.plant_file("/m/cur/9.x,S=4:2,", b"mail");
+    let (from, to) = ("/m/cur/9.x,S=4:2,".into(), "/m/cur/9.x,S=4:2,S".into());
+    run(&mut disk, |disk| async move {
+        disk.one(Op::Link { from, to }).await
+    })
+    .expect("linked");
+    let names = |disk: &MemDisk| {
+        let names = disk.names("/m/cur").into_iter();
+        names.filter(|name| name.starts_with("9.")).count()
+    };
+    let (summary, _) = run_check(&mut disk, Mode::Look);
+    assert_eq!((summary.errors, names(&disk)), (1, 2));
+    let (summary, _) = run_check(&mut disk, Mode::Fix);
+    assert_eq!((summary.fixed, names(&disk)), (1, 1));
 }
 
 #[test]
