@@ -1,6 +1,7 @@
 //! What can go wrong in a maildir: found, and mended without losing mail.
 //!
-//! Nothing but files that were left in `tmp`, and locks of the dead, is ever removed.
+//! Nothing but files that were left in `tmp`, locks of the dead, and a second name of a
+//! message is ever removed.
 //! Messages with a name that another has, or that no list can carry, get a new one.
 //! Other programs may be at work meanwhile: each thing is looked at again before it is
 //! mended.
