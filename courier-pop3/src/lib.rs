@@ -50,7 +50,7 @@
 //!             session.deleted(token, 0);
 //!         }
 //!         Output::Close(_) => break,
-//!         other => unreachable!("not in this dialogue: {other:?}"),
+//!         other => return Err(format!("not in this dialogue: {other:?}").into()),
 //!     }
 //! }
 //! let wire = String::from_utf8(wire)?;
